@@ -3,5 +3,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod context;
+pub mod error;
+pub mod gate;
+mod operation;
+pub mod outcome;
+pub mod replay;
+mod rng;
 mod sync;
+pub mod telemetry;
 pub mod time;
+
+pub use error::{Error, Reason, Rejection};
+pub use outcome::{Classify, Outcome};

@@ -1,0 +1,235 @@
+//! The crate's only runtime error.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::sync::Mutex;
+
+/// A call that a policy ended: before it began, or while it ran.
+///
+/// Small and `Copy`. It names the policy, never a key (a host, a tenant), so it is safe to log and
+/// to count by.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use seawall::{Reason, Rejection};
+///
+/// let rejection = Rejection::new("orders", Reason::CircuitOpen)
+///     .after(Duration::from_secs(5));
+///
+/// assert_eq!(rejection.policy(), "orders");
+/// assert_eq!(rejection.to_string(), "`orders` rejected the call: circuit open, retry after 5s");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Rejection {
+    /// Interned once, when the policy is built.
+    policy: &'static str,
+    retry_after: Option<Duration>,
+    reason: Reason,
+    ambiguous: bool,
+}
+
+impl Rejection {
+    /// A rejection by the policy of that name.
+    #[must_use]
+    #[inline]
+    pub const fn new(policy: &'static str, reason: Reason) -> Self {
+        Self { policy, retry_after: None, reason, ambiguous: false }
+    }
+
+    /// Adds the wait after which a call may be let in.
+    #[must_use]
+    #[inline]
+    pub const fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Marks a call that may have taken effect.
+    #[must_use]
+    pub const fn ambiguous(mut self) -> Self {
+        self.ambiguous = true;
+        self
+    }
+
+    /// The name of the policy that ended the call.
+    #[must_use]
+    pub const fn policy(&self) -> &'static str {
+        self.policy
+    }
+
+    /// Why it did.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How long to wait before a call may be let in, where the policy knows.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Whether the call is not safe to repeat and may have taken effect.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` rejected the call: {}", self.policy, self.reason)?;
+        if let Some(wait) = self.retry_after {
+            write!(f, ", retry after {wait:?}")?;
+        }
+        if self.ambiguous {
+            f.write_str(" (the call may have taken effect)")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// Why a policy ended a call.
+///
+/// # Example
+///
+/// ```
+/// use seawall::Reason;
+///
+/// assert!(!Reason::BulkheadFull.reached_service());
+/// assert!(Reason::TimedOut.may_have_run());
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The bulkhead had no free place.
+    BulkheadFull,
+    /// The circuit breaker was open, or had all the probes it wanted.
+    CircuitOpen,
+    /// The call's deadline would have passed before it could begin.
+    DeadlineExceeded,
+    /// The service asked for a pause, and it is not over.
+    Paused,
+    /// As many calls were waiting as may.
+    QueueFull,
+    /// The call waited as long as it may.
+    QueueTimedOut,
+    /// The rate limit was reached.
+    RateLimited,
+    /// The time allowed for the call had passed.
+    TimedOut,
+    /// The call weighs more than the policy can ever let in.
+    TooHeavy,
+}
+
+impl Reason {
+    /// Whether the call had reached the service when the policy ended it.
+    ///
+    /// Only then does the rejection say anything about the health of the service.
+    #[must_use]
+    #[inline]
+    pub const fn reached_service(self) -> bool {
+        match self {
+            Self::BulkheadFull
+            | Self::CircuitOpen
+            | Self::DeadlineExceeded
+            | Self::Paused
+            | Self::QueueFull
+            | Self::QueueTimedOut
+            | Self::RateLimited
+            | Self::TooHeavy => false,
+            Self::TimedOut => true,
+        }
+    }
+
+    /// Whether the service may have executed the call.
+    #[must_use]
+    #[inline]
+    pub const fn may_have_run(self) -> bool {
+        self.reached_service()
+    }
+
+    /// A short, stable name for logs and metrics.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// assert_eq!(seawall::Reason::CircuitOpen.name(), "circuit_open");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BulkheadFull => "bulkhead_full",
+            Self::CircuitOpen => "circuit_open",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Paused => "paused",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimedOut => "queue_timed_out",
+            Self::RateLimited => "rate_limited",
+            Self::TimedOut => "timed_out",
+            Self::TooHeavy => "too_heavy",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BulkheadFull => "bulkhead full",
+            Self::CircuitOpen => "circuit open",
+            Self::DeadlineExceeded => "deadline exceeded",
+            Self::Paused => "paused by the service",
+            Self::QueueFull => "queue full",
+            Self::QueueTimedOut => "waited too long in the queue",
+            Self::RateLimited => "rate limited",
+            Self::TimedOut => "timed out",
+            Self::TooHeavy => "heavier than the limit",
+        })
+    }
+}
+
+/// The one copy of `name` that lives as long as the process.
+///
+/// Policies are named by people, a few dozen per process. Past [`MAX_NAMES`] distinct names, or
+/// for a name longer than [`MAX_NAME_LEN`], all further ones share the name `other`, so that a
+/// program that makes up names does not grow without bound.
+pub(crate) fn intern(name: &str) -> &'static str {
+    static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+
+    let mut names = NAMES.lock();
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    if names.len() >= MAX_NAMES || name.len() > MAX_NAME_LEN {
+        return "other";
+    }
+    let kept: &'static str = Box::leak(name.into());
+    names.insert(kept);
+    kept
+}
+
+const MAX_NAMES: usize = 4_096;
+const MAX_NAME_LEN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_kept_once() {
+        assert!(std::ptr::eq(intern("kept once"), intern(&String::from("kept once"))));
+    }
+
+    #[test]
+    fn a_name_without_end_is_not_kept() {
+        assert_eq!(intern(&"x".repeat(MAX_NAME_LEN + 1)), "other");
+    }
+}

@@ -1,0 +1,125 @@
+//! Asked before a call, told after it: what all gates have in common.
+//!
+//! A [`Gate`] lets a call in or turns it away, and hears how it ended. It sees the request, never
+//! the response. Circuit breaker, bulkhead and rate limiter are gates; everything that tower asks
+//! of them is here, once.
+//!
+//! # Example
+//!
+//! A gate of your own, which lets one call in a hundred through a service under repair:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use seawall::error::BoxError;
+//! use seawall::gate::{Gate, GateLayer, Permit};
+//! use seawall::{Outcome, Reason, Rejection};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! #[derive(Clone, Default)]
+//! struct Trickle(Arc<AtomicU64>);
+//!
+//! struct LetIn;
+//!
+//! impl Permit for LetIn {
+//!     fn complete(self, _: Outcome) {}
+//! }
+//!
+//! impl<Request> Gate<Request> for Trickle {
+//!     type Permit = LetIn;
+//!
+//!     fn enter(&self, _: &Request) -> Result<LetIn, Rejection> {
+//!         match self.0.fetch_add(1, Ordering::Relaxed) % 100 {
+//!             0 => Ok(LetIn),
+//!             _ => Err(Rejection::new("trickle", Reason::RateLimited)),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let service = ServiceBuilder::new()
+//!     .layer(GateLayer::new(Trickle::default()))
+//!     .service(service_fn(|id: u64| async move { Ok::<_, BoxError>(id) }));
+//!
+//! assert!(service.clone().oneshot(1).await.is_ok());
+//! assert!(service.oneshot(2).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds for every gate
+//!
+//! - `poll_ready` reserves nothing, and returns no error but the inner service's. It looks at
+//!   [`Gate::shut`], so that a gate that lets nobody in answers at once in front of a service that
+//!   will never be ready.
+//! - The call enters in `call`. Every call that was let in ends in [`Permit::complete`] or in the
+//!   permit's `Drop`; there is no third way, whatever panics or is dropped.
+//! - Nothing waits. Waiting is [`queue`](crate::queue)'s.
+
+mod future;
+mod layer;
+mod service;
+
+pub use future::ResponseFuture;
+pub use layer::GateLayer;
+pub use service::GateService;
+
+use crate::error::Rejection;
+use crate::outcome::Outcome;
+
+/// Is asked before each call.
+///
+/// See the [module](self) for an example.
+pub trait Gate<Request> {
+    /// Comes with a call that was let in, and ends with it.
+    type Permit: Permit;
+
+    /// Asks to let a call with `request` in.
+    ///
+    /// # Errors
+    ///
+    /// A rejection, when it is turned away.
+    fn enter(&self, request: &Request) -> Result<Self::Permit, Rejection>;
+
+    /// Why every call would be turned away now, if that is so.
+    ///
+    /// It must change nothing. The default says that it is not so.
+    fn shut(&self) -> Option<Rejection> {
+        None
+    }
+}
+
+/// A call that was let in.
+///
+/// Dropped without [`complete`](Self::complete), it is a call whose end nobody saw: its future was
+/// dropped, or it panicked.
+///
+/// # Example
+///
+/// ```
+/// use seawall::bulkhead::Bulkhead;
+/// use seawall::gate::Permit;
+/// use seawall::Outcome;
+///
+/// let bulkhead = Bulkhead::builder().max_calls(1).build()?;
+///
+/// let permit = bulkhead.enter()?;
+/// assert!(bulkhead.enter().is_err());
+///
+/// permit.complete(Outcome::Success);
+/// assert!(bulkhead.enter().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Permit {
+    /// The call did not end at once. Called once, when its future is first pending.
+    ///
+    /// A gate that cares how long calls take starts its watch here, so that calls that end at once
+    /// cost it nothing.
+    #[inline]
+    fn pending(&mut self) {}
+
+    /// The call has ended with `outcome`.
+    fn complete(self, outcome: Outcome);
+}

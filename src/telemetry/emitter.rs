@@ -1,0 +1,113 @@
+//! The one door for events.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::{Environment, Event, EventKind, Observe};
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// Tells of one policy's events.
+pub(crate) struct Emitter {
+    pattern: &'static str,
+    name: &'static str,
+    /// Whether there is an observer, so that nobody takes the lock when there is none.
+    observed: AtomicBool,
+    observer: Mutex<Option<Arc<dyn Observe>>>,
+}
+
+impl Emitter {
+    /// For a policy of that pattern and that interned name.
+    pub(crate) fn new(
+        pattern: &'static str,
+        name: &'static str,
+        environment: &Environment,
+    ) -> Self {
+        Self {
+            pattern,
+            name,
+            observed: AtomicBool::new(environment.observer.is_some()),
+            observer: Mutex::new(environment.observer.clone()),
+        }
+    }
+
+    /// The policy's name.
+    #[inline]
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The policy's pattern.
+    pub(crate) const fn pattern(&self) -> &'static str {
+        self.pattern
+    }
+
+    /// Tells the observer of `environment` from now on.
+    pub(crate) fn follow(&self, environment: &Environment) {
+        *self.observer.lock() = environment.observer.clone();
+        // Relaxed: the lock publishes the observer; who reads this too early misses one event.
+        self.observed.store(environment.observer.is_some(), Ordering::Relaxed);
+    }
+
+    /// Tells of `kind`.
+    #[inline]
+    pub(crate) fn emit(&self, kind: EventKind) {
+        if cfg!(feature = "tracing") || self.observed.load(Ordering::Relaxed) {
+            self.tell(kind);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, kind: EventKind) {
+        let event = Event::new(self.pattern, self.name, kind);
+        #[cfg(feature = "tracing")]
+        super::tracing::trace(&event);
+        // Cloned out of the lock: an observer may build, reload or drop policies.
+        let observer = self.observer.lock().clone();
+        if let Some(observer) = observer {
+            // A hook that panics must not take a call with it, whose policy has done its part.
+            drop(catch_unwind(AssertUnwindSafe(|| observer.observe(&event))));
+        }
+    }
+}
+
+impl fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emitter").field("pattern", &self.pattern).field("name", &self.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn an_observer_that_panics_is_told_again() {
+        let (sender, receiver) = mpsc::channel();
+        let environment = Environment::new().observer(move |event: &Event| {
+            sender.send(*event).expect("the test listens");
+            panic!("as hooks do");
+        });
+        let emitter = Emitter::new("circuit_breaker", "orders", &environment);
+
+        emitter.emit(EventKind::Reloaded);
+        emitter.emit(EventKind::Reloaded);
+
+        assert_eq!(receiver.try_iter().count(), 2);
+    }
+
+    #[test]
+    fn who_no_longer_observes_is_told_nothing() {
+        let (sender, receiver) = mpsc::channel();
+        let environment = Environment::new().observer(move |event: &Event| {
+            sender.send(*event).expect("the test listens");
+        });
+        let emitter = Emitter::new("circuit_breaker", "orders", &environment);
+
+        emitter.follow(&Environment::new());
+        emitter.emit(EventKind::Reloaded);
+
+        assert_eq!(receiver.try_iter().count(), 0);
+    }
+}
