@@ -26,12 +26,20 @@
 mod emitter;
 mod event;
 mod level;
+#[cfg(feature = "opentelemetry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry")))]
+pub mod opentelemetry;
+#[cfg(feature = "tracing")]
+mod span;
 #[cfg(feature = "tracing")]
 mod tracing;
 
 pub(crate) use emitter::Emitter;
 pub use event::{Event, EventKind};
 pub use level::{Level, LevelKind, Measure};
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use span::{SpanFuture, SpanLayer, SpanService};
 
 use std::fmt;
 use std::sync::Arc;
