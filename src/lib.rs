@@ -10,6 +10,7 @@ mod operation;
 pub mod outcome;
 pub mod replay;
 mod rng;
+mod slot;
 mod sync;
 pub mod telemetry;
 pub mod time;

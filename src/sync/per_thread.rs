@@ -367,7 +367,7 @@ mod tests {
     fn an_index_finds_the_own_cell() {
         let cells = PerThread::new(AtomicU64::default);
 
-        assert!(std::ptr::eq(cells.get(cells.own_index()), &*cells.own()));
+        assert!(std::ptr::eq(cells.get(cells.own_index()), &raw const *cells.own()));
         assert!(std::ptr::eq(cells.get(usize::MAX), cells.iter().last().unwrap()));
     }
 

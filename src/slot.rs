@@ -1,0 +1,459 @@
+//! Handles that are counted without a locked instruction.
+//!
+//! A policy's handle is cloned for every service, permit and future. An `Arc` would pay two locked
+//! read-modify-writes for each (10 ns alone, 31 and more between two threads). A [`Slot`] counts
+//! its clones and its drops in the running thread's own cell, each with a plain load and store
+//! (0.8 ns for both), and nobody ever looks at the sums until a [`Pool`] needs a slot. A slot is
+//! free when as many handles were dropped as were made; it is then given out again, with its
+//! memory, which is why none of this needs `unsafe`: what a slot points to lives for ever.
+//!
+//! # Why a free slot is free
+//!
+//! The sweep adds up all drops first, with acquire loads, then all clones. Let D and C be the sums.
+//!
+//! 1. Every drop in D happens before the second pass: its store (or read-modify-write) has release
+//!    order, and a cell's later stores come from the same thread, or from one that got the thread
+//!    number through a mutex, so they publish the earlier ones too.
+//! 2. A handle is made before it is dropped, in happens-before order (it must have been sent to the
+//!    thread that drops it). So for every drop in D, C has the making of that handle: C >= D.
+//! 3. Say that a handle lives, or that its drop is not in D. Go up from it, from clone to what it
+//!    was cloned from, as long as that is not in D either; the last one reached, H, was made from a
+//!    handle whose drop is in D, or by the pool. A handle is cloned through a borrow that ends
+//!    before it is dropped, so the making of H happens before a drop in D; and what the pool makes
+//!    happens before the sweep, for both hold its mutex. Either way C has the making of H, in
+//!    addition to those of 2: C > D.
+//!
+//! So C = D means that no handle is left, and that all that was ever done with one happens before
+//! the sweep returns. Nobody can clone what nobody has, so a free slot stays free until the pool
+//! gives it out. Were C added up first, a clone and two drops between the passes could feign
+//! equality; were the drops relaxed, 1 would not hold.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Deref;
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, PerThread};
+
+/// A shared handle to a `T`, like `Arc`.
+///
+/// From a [`Pool`] it costs 0.8 ns to clone and drop, and 64 bytes for each thread's cell. One
+/// that is [counted](Self::counted) is an `Arc`, for objects that there are very many of.
+pub(crate) struct Slot<T>
+where
+    T: 'static,
+{
+    repr: Repr<T>,
+}
+
+enum Repr<T>
+where
+    T: 'static,
+{
+    Pooled(&'static Cell<T>),
+    Counted(Arc<T>),
+}
+
+struct Cell<T> {
+    value: T,
+    counts: PerThread<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// Handles made, by clone or by the pool.
+    made: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Slots of one type, to be used again.
+///
+/// There are never more slots than twice the most that were in use at a time, and a few: memory is
+/// not given back, and does not grow.
+pub(crate) struct Pool<T>
+where
+    T: 'static,
+{
+    slots: Mutex<Slots<T>>,
+}
+
+struct Slots<T>
+where
+    T: 'static,
+{
+    /// Given out, when the last sweep passed.
+    used: Vec<&'static Cell<T>>,
+    /// Without a handle.
+    free: VecDeque<&'static Cell<T>>,
+    /// Slots taken since the last sweep.
+    taken: usize,
+    /// Slots that were in use after it.
+    survivors: usize,
+}
+
+impl<T> Slot<T> {
+    /// A handle to a `T` of its own, that is freed with its last handle.
+    pub(crate) fn counted(value: T) -> Self {
+        Self { repr: Repr::Counted(Arc::new(value)) }
+    }
+
+    /// Whether both are handles to the same `T`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(&raw const **self, &raw const **other)
+    }
+}
+
+impl<T> Clone for Slot<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        match &self.repr {
+            Repr::Pooled(cell) => cell.handle(),
+            Repr::Counted(value) => Self { repr: Repr::Counted(Arc::clone(value)) },
+        }
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Repr::Pooled(cell) = &self.repr {
+            // Release pairs with the acquire in `is_free`: see the top of the file.
+            cell.counts.own().add(|counts| &counts.dropped, 1, Ordering::Release);
+        }
+    }
+}
+
+impl<T> Deref for Slot<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        match &self.repr {
+            Repr::Pooled(cell) => &cell.value,
+            Repr::Counted(value) => value,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Slot<T>
+where
+    T: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T> Cell<T> {
+    #[inline]
+    fn handle(&'static self) -> Slot<T> {
+        // Relaxed: this publishes nothing. Whoever counts it sees it through the drop of the handle
+        // that it was cloned from, or through the pool's mutex.
+        self.counts.own().add(|counts| &counts.made, 1, Ordering::Relaxed);
+        Slot { repr: Repr::Pooled(self) }
+    }
+
+    /// Whether no handle is left. Only the pool may ask, under its mutex.
+    fn is_free(&self) -> bool {
+        let sum = |word: fn(&Counts) -> &AtomicU64, order| {
+            self.counts.iter().fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(order)))
+        };
+        // The order of these two lines, and acquire, make it right: see the top of the file.
+        let dropped = sum(|cell| &cell.dropped, Ordering::Acquire);
+        let made = sum(|cell| &cell.made, Ordering::Relaxed);
+        dropped == made
+    }
+}
+
+impl<T> Pool<T> {
+    /// A pool without slots.
+    pub(crate) const fn new() -> Self {
+        let slots = Slots { used: Vec::new(), free: VecDeque::new(), taken: 0, survivors: 0 };
+        Self { slots: Mutex::new(slots) }
+    }
+
+    /// Gives out a free slot that `reuse` accepts, or a new one of what `make` returns.
+    ///
+    /// `reuse` sets up the value for its next life; when it returns false (the old shape does not
+    /// fit) the slot stays free. A few slots are offered, not all. Neither closure runs under the
+    /// pool's lock; a slot that `reuse` panics over is not offered again. Takes the lock twice, and now and then looks at all slots: O(1) amortised.
+    pub(crate) fn acquire(
+        &self,
+        mut reuse: impl FnMut(&T) -> bool,
+        make: impl FnOnce() -> T,
+    ) -> Slot<T> {
+        for _ in 0..OFFERS {
+            // The lock must be free again while `reuse` runs.
+            let Some(cell) = self.slots.lock().take() else { break };
+            if reuse(&cell.value) {
+                return self.give_out(cell);
+            }
+            self.slots.lock().free.push_back(cell);
+        }
+        let cell = Cell { value: make(), counts: PerThread::new(Counts::default) };
+        self.give_out(Box::leak(Box::new(cell)))
+    }
+
+    fn give_out(&self, cell: &'static Cell<T>) -> Slot<T> {
+        // The handle is made before anyone can sweep the slot.
+        let slot = cell.handle();
+        self.slots.lock().used.push(cell);
+        slot
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        let slots = self.slots.lock();
+        slots.used.len() + slots.free.len()
+    }
+}
+
+impl<T> Slots<T> {
+    fn take(&mut self) -> Option<&'static Cell<T>> {
+        // A sweep looks at every slot, so it must be paid for by as many that were taken.
+        let is_due = self.taken >= self.survivors || self.used.len() <= FEW;
+        if self.free.is_empty() && is_due {
+            self.sweep();
+        }
+        self.taken += 1;
+        self.free.pop_front()
+    }
+
+    fn sweep(&mut self) {
+        let free = &mut self.free;
+        self.used.retain(|cell| {
+            let is_free = cell.is_free();
+            if is_free {
+                free.push_back(cell);
+            }
+            !is_free
+        });
+        self.taken = 0;
+        self.survivors = self.used.len();
+    }
+}
+
+/// How many free slots are offered before a new one is made. One that is refused goes to the end
+/// of the line, so that others are offered the next time.
+const OFFERS: usize = 16;
+
+/// So few slots can be swept at any time.
+const FEW: usize = 16;
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::sync::owned_cells;
+
+    #[test]
+    fn a_slot_is_used_again_when_all_its_handles_are_gone() {
+        let pool = Pool::new();
+        let first = number(&pool, 1);
+        let clone = first.clone();
+        drop(first);
+        let second = number(&pool, 2);
+        assert_eq!(clone.load(Ordering::Relaxed), 1);
+        assert!(!clone.is_same(&second));
+
+        drop(clone);
+        let third = number(&pool, 3);
+
+        assert_eq!(third.load(Ordering::Relaxed), 3);
+        assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn a_slot_whose_shape_is_refused_stays_free() {
+        let pool = Pool::new();
+        let short = pool.acquire(|_: &Vec<u8>| true, || vec![0; 1]);
+        drop(short);
+
+        let long = pool.acquire(|value| value.len() == 2, || vec![0; 2]);
+        let short = pool.acquire(|value| value.len() == 1, || unreachable!("there is one"));
+
+        assert_eq!((long.len(), short.len()), (2, 1));
+        assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn a_handle_may_be_dropped_by_another_thread() {
+        let pool = Pool::new();
+        for _ in 0..100 {
+            let slot = number(&pool, 0);
+            let clone = slot.clone();
+            thread::spawn(move || drop((clone.clone(), clone))).join().unwrap();
+        }
+
+        assert_eq!(pool.len(), 1);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_most_that_were_alive() {
+        let pool = Pool::new();
+        for round in 0..20 {
+            let alive: Vec<_> = (0..1_000).map(|n| number(&pool, n)).collect();
+            assert!(pool.len() <= 2 * 1_000 + FEW, "{} slots in round {round}", pool.len());
+            drop(alive);
+        }
+        let alive: Vec<_> = (0..1_000).map(|n| number(&pool, n)).collect();
+        for n in 0..10_000 {
+            number(&pool, n);
+        }
+
+        assert!(pool.len() <= 2 * 1_001 + FEW, "{} slots", pool.len());
+        drop(alive);
+    }
+
+    #[test]
+    fn many_slots_do_not_make_the_next_one_dear() {
+        let pool = Pool::new();
+        let looks = AtomicU64::new(0);
+        let alive: Vec<_> = (0..20_000).map(|n| number(&pool, n)).collect();
+        // Sweeps are paid for by slots taken: the sum of their lengths grows with the number of
+        // slots, and not with its square.
+        let mut slots = pool.slots.lock();
+        for _ in 0..20_000 {
+            let before = slots.taken;
+            assert!(slots.take().is_none());
+            if slots.taken <= before {
+                looks.fetch_add(slots.used.len() as u64, Ordering::Relaxed);
+            }
+        }
+
+        assert!(looks.load(Ordering::Relaxed) <= 3 * 20_000);
+        drop(slots);
+        drop(alive);
+    }
+
+    #[test]
+    fn a_counted_slot_frees_its_value_with_the_last_handle() {
+        let value = Arc::new(());
+        let slot = Slot::counted(Arc::clone(&value));
+        let clone = slot.clone();
+        drop(slot);
+        assert_eq!(Arc::strong_count(&value), 2);
+
+        drop(clone);
+
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn a_slot_is_small() {
+        assert_eq!(size_of::<Slot<u64>>(), 16);
+        assert_eq!(size_of::<Cell<u64>>(), 8 + 16 + 16);
+        assert!(owned_cells() <= 32);
+    }
+
+    #[test]
+    fn no_slot_has_two_owners_while_threads_race() {
+        static POOL: Pool<AtomicU64> = Pool::new();
+        let threads = [(); 4].map(|()| {
+            thread::spawn(|| {
+                for _ in 0..2_000 {
+                    let slot = POOL.acquire(|_| true, AtomicU64::default);
+                    assert_eq!(slot.fetch_add(1, Ordering::Relaxed), 0);
+                    let clone = slot.clone();
+                    drop(slot);
+                    assert_eq!(clone.fetch_sub(1, Ordering::Relaxed), 1);
+                }
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+
+        assert!(POOL.len() <= 2 * 4 + FEW);
+    }
+
+    fn number(pool: &Pool<AtomicU64>, n: u64) -> Slot<AtomicU64> {
+        let reuse = |value: &AtomicU64| {
+            value.store(n, Ordering::Relaxed);
+            true
+        };
+        pool.acquire(reuse, || AtomicU64::new(n))
+    }
+}
+
+#[cfg(test)]
+#[cfg(seawall_loom)]
+mod loom_tests {
+    use loom::thread;
+
+    use super::*;
+
+    /// What an old handle wrote must never be seen by the next owner: it would be, were the slot
+    /// given out while the old handle lives, or without its drop happening before.
+    #[test]
+    fn loom_a_slot_is_not_given_out_while_a_handle_lives() {
+        loom::model(|| {
+            let pool = Pool::new();
+            let slot = acquire(&pool, 0);
+            let clone = slot.clone();
+            let other = thread::spawn(move || {
+                clone.store(1, Ordering::Relaxed);
+            });
+            drop(slot);
+            let next = acquire(&pool, 2);
+            other.join().unwrap();
+
+            assert_eq!(next.load(Ordering::Relaxed), 2);
+        });
+    }
+
+    /// A clone of a clone, made and dropped on two other threads, while the first is gone.
+    #[test]
+    fn loom_a_clone_made_elsewhere_keeps_the_slot() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let pool = Pool::new();
+            let slot = acquire(&pool, 0);
+            let other = thread::spawn(move || {
+                let clone = slot.clone();
+                drop(slot);
+                let last = thread::spawn(move || {
+                    clone.store(1, Ordering::Relaxed);
+                });
+                last.join().unwrap();
+            });
+            let next = acquire(&pool, 2);
+            other.join().unwrap();
+
+            assert_eq!(next.load(Ordering::Relaxed), 2);
+        });
+    }
+
+    #[test]
+    fn loom_a_free_slot_goes_to_one_of_two() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let pool = Arc::new(Pool::new());
+            drop(acquire(&pool, 0));
+            let other = thread::spawn({
+                let pool = Arc::clone(&pool);
+                move || {
+                    let slot = acquire(&pool, 1);
+                    assert_eq!(slot.load(Ordering::Relaxed), 1);
+                    slot
+                }
+            });
+            let slot = acquire(&pool, 2);
+            let others = other.join().unwrap();
+
+            assert!(!slot.is_same(&others));
+            assert_eq!(slot.load(Ordering::Relaxed), 2);
+        });
+    }
+
+    fn acquire(pool: &Pool<AtomicU64>, n: u64) -> Slot<AtomicU64> {
+        let reuse = |value: &AtomicU64| {
+            value.store(n, Ordering::Relaxed);
+            true
+        };
+        pool.acquire(reuse, || AtomicU64::new(n))
+    }
+}
