@@ -33,6 +33,11 @@ impl InvalidConfig {
         Self { field: Cow::Owned(format!("{part}.{}", self.field)), ..self }
     }
 
+    /// The same complaint about the field under which a stack knows it.
+    pub(crate) fn renamed(self, field: &'static str) -> Self {
+        Self { field: Cow::Borrowed(field), ..self }
+    }
+
     /// The field that is wrong.
     #[must_use]
     pub fn field(&self) -> &str {

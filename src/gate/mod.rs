@@ -123,3 +123,40 @@ pub trait Permit {
     /// The call has ended with `outcome`.
     fn complete(self, outcome: Outcome);
 }
+
+/// No gate lets everybody in.
+impl<Request, G> Gate<Request> for Option<G>
+where
+    G: Gate<Request>,
+{
+    type Permit = Option<G::Permit>;
+
+    #[inline]
+    fn enter(&self, request: &Request) -> Result<Self::Permit, Rejection> {
+        self.as_ref().map(|gate| gate.enter(request)).transpose()
+    }
+
+    #[inline]
+    fn shut(&self) -> Option<Rejection> {
+        self.as_ref().and_then(G::shut)
+    }
+}
+
+impl<P> Permit for Option<P>
+where
+    P: Permit,
+{
+    #[inline]
+    fn pending(&mut self) {
+        if let Some(permit) = self {
+            permit.pending();
+        }
+    }
+
+    #[inline]
+    fn complete(self, outcome: Outcome) {
+        if let Some(permit) = self {
+            permit.complete(outcome);
+        }
+    }
+}
