@@ -6,6 +6,9 @@
 pub mod context;
 pub mod error;
 pub mod gate;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 mod operation;
 pub mod outcome;
 pub mod replay;
