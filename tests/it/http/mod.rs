@@ -1,0 +1,3 @@
+//! HTTP: what is read from answers, what is sent again, and what ends with the deadline.
+
+mod body;

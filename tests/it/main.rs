@@ -1,0 +1,4 @@
+//! Tests through the public API only, with time paused.
+
+#[cfg(feature = "http")]
+mod http;
