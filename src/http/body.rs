@@ -26,6 +26,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::replay::NotReplayable;
 use crate::sync::Mutex;
 
 /// The default cap of a record, in bytes: 64 KiB.
@@ -42,7 +43,8 @@ pub const DEFAULT_CAP: usize = 64 * 1024;
 /// ```
 /// use bytes::Bytes;
 /// use http_body_util::{BodyExt, Full};
-/// use seawall::http::body::{DEFAULT_CAP, NotReplayable, ReplayBody};
+/// use seawall::http::body::{DEFAULT_CAP, ReplayBody};
+/// use seawall::replay::NotReplayable;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,7 +54,7 @@ pub const DEFAULT_CAP: usize = 64 * 1024;
 /// assert_eq!(second.collect().await?.to_bytes(), "two shirts");
 ///
 /// let large = ReplayBody::new(Full::new(Bytes::from("two shirts")), 4);
-/// assert_eq!(large.again().unwrap_err(), NotReplayable::TooLarge { cap: 4 });
+/// assert_eq!(large.again().unwrap_err(), NotReplayable::BodyTooLarge);
 /// assert_eq!(large.collect().await?.to_bytes(), "two shirts");
 /// # Ok(())
 /// # }
@@ -113,38 +115,15 @@ enum Source<B> {
 #[derive(Default)]
 struct Wakers(Mutex<Vec<(u64, Waker)>>);
 
-/// Why a body can not be sent again.
-///
-/// # Example
-///
-/// ```
-/// use seawall::http::body::NotReplayable;
-///
-/// let why = NotReplayable::TooLarge { cap: 65_536 };
-/// assert_eq!(why.to_string(), "the body is larger than the 65536 bytes kept for another attempt");
-/// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum NotReplayable {
-    /// The body is larger than what may be recorded.
-    TooLarge {
-        /// The largest body that is recorded, in bytes.
-        cap: usize,
-    },
-    /// The body failed while it was read; its error went to the attempt that read it.
-    Failed,
-    /// The body panicked while it was read.
-    Panicked,
-}
-
 /// The error of a [`ReplayBody`].
 ///
 /// # Example
 ///
 /// ```
-/// use seawall::http::body::{BodyError, NotReplayable};
+/// use seawall::http::body::BodyError;
+/// use seawall::replay::NotReplayable;
 ///
-/// let error: BodyError<std::io::Error> = BodyError::NotReplayable(NotReplayable::Failed);
+/// let error: BodyError<std::io::Error> = BodyError::NotReplayable(NotReplayable::BodyFailed);
 /// assert_eq!(error.to_string(), "the body failed while it was read");
 /// ```
 #[derive(Debug)]
@@ -170,7 +149,7 @@ where
         let rest = body.size_hint();
         let source = Box::pin(body);
         if rest.lower() > cap as u64 {
-            return Self { kind: Kind::Direct { source, why: NotReplayable::TooLarge { cap } } };
+            return Self { kind: Kind::Direct { source, why: NotReplayable::BodyTooLarge } };
         }
         let state = State {
             source: Source::Here(source),
@@ -343,7 +322,7 @@ where
         };
         let read = match frame {
             Some(Ok(frame)) if !state.record(&frame) => {
-                let why = NotReplayable::TooLarge { cap: state.cap };
+                let why = NotReplayable::BodyTooLarge;
                 state.lose(why);
                 Read::Spilled { frame, source, why }
             }
@@ -356,7 +335,7 @@ where
                 Read::Frame(frame)
             }
             Some(Err(error)) => {
-                state.lose(NotReplayable::Failed);
+                state.lose(NotReplayable::BodyFailed);
                 Read::Error(BodyError::Source(error))
             }
             None => {
@@ -466,7 +445,7 @@ where
 impl<B> Drop for Lent<'_, B> {
     fn drop(&mut self) {
         if self.source.is_some() {
-            self.shared.state.lock().lose(NotReplayable::Panicked);
+            self.shared.state.lock().lose(NotReplayable::BodyGone);
             self.shared.wakers.wake_all();
         }
     }
@@ -526,20 +505,6 @@ impl<B> fmt::Debug for ReplayBody<B> {
         debug.finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for NotReplayable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge { cap } => {
-                write!(f, "the body is larger than the {cap} bytes kept for another attempt")
-            }
-            Self::Failed => f.write_str("the body failed while it was read"),
-            Self::Panicked => f.write_str("the body panicked while it was read"),
-        }
-    }
-}
-
-impl Error for NotReplayable {}
 
 impl<E> fmt::Display for BodyError<E>
 where

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use proptest::prelude::*;
-use seawall::http::body::{BodyError, DEFAULT_CAP, NotReplayable, ReplayBody};
+use seawall::http::body::{BodyError, DEFAULT_CAP, ReplayBody};
+use seawall::replay::NotReplayable;
 use tokio::sync::mpsc;
 use tokio_test::task;
 
@@ -149,9 +150,9 @@ async fn a_body_that_fails_is_not_sent_again() {
     let error = body.collect().await.unwrap_err();
 
     assert!(matches!(error, BodyError::Source("disk gone")));
-    assert_eq!(spare.replayable(), Err(NotReplayable::Failed));
+    assert_eq!(spare.replayable(), Err(NotReplayable::BodyFailed));
     let error = spare.collect().await.unwrap_err();
-    assert!(matches!(error, BodyError::NotReplayable(NotReplayable::Failed)));
+    assert!(matches!(error, BodyError::NotReplayable(NotReplayable::BodyFailed)));
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn a_body_that_panics_ends_the_other_readers_and_hangs_none() {
 
     assert!(panicked.is_err());
     let Poll::Ready(Err(error)) = spare.poll() else { panic!("the other reader hangs") };
-    assert!(matches!(error, BodyError::NotReplayable(NotReplayable::Panicked)));
+    assert!(matches!(error, BodyError::NotReplayable(NotReplayable::BodyGone)));
 }
 
 #[tokio::test]
@@ -321,7 +322,7 @@ proptest! {
         let whole_readers = readers.iter().filter(|(_, read, _)| *read == whole).count();
         for (body, read, failed) in &readers {
             if *failed {
-                prop_assert_eq!(body.replayable(), Err(NotReplayable::TooLarge { cap }));
+                prop_assert_eq!(body.replayable(), Err(NotReplayable::BodyTooLarge));
                 prop_assert!(whole.starts_with(read));
             } else {
                 prop_assert_eq!(read, &whole);
@@ -358,7 +359,7 @@ fn read_into(read: &mut BytesMut, frame: Frame<Bytes>) {
     }
 }
 
-const TOO_LARGE: NotReplayable = NotReplayable::TooLarge { cap: 4 };
+const TOO_LARGE: NotReplayable = NotReplayable::BodyTooLarge;
 
 #[derive(Debug)]
 enum Step {
