@@ -1,0 +1,158 @@
+//! The clients, and the load that is put on them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::task::JoinSet;
+use tower::{Service, ServiceExt as _};
+
+use crate::event::{Event, Run};
+use crate::record::Breaker;
+
+/// What the calls send: a GET.
+pub(crate) type Call = Request<Empty<Bytes>>;
+
+/// The HTTP client that both use, with every attempt counted.
+pub(crate) type Http = Counted<legacy::Client<HttpConnector, Empty<Bytes>>>;
+
+/// Time that calls have to end once no more arrive. What still runs then has failed.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A way to call the server.
+pub(crate) trait Client: Clone + Send + 'static {
+    /// Makes one call, with whatever it takes, and says whether an answer came.
+    fn call(&self, request: Call) -> impl Future<Output = bool> + Send;
+
+    /// The state of its circuit breaker, if it has one.
+    fn breaker(&self) -> Option<Breaker>;
+}
+
+/// The client as most write it: a second for each attempt, and three retries of whatever failed,
+/// after 100, 200 and 400 ms.
+#[derive(Clone)]
+pub(crate) struct Bare(pub(crate) Http);
+
+impl Client for Bare {
+    async fn call(&self, request: Call) -> bool {
+        let mut backoff = Duration::from_millis(100);
+        for retries_left in (0..=3).rev() {
+            let attempt = exchange(self.0.clone(), request.clone());
+            if let Ok(true) = tokio::time::timeout(Duration::from_secs(1), attempt).await {
+                return true;
+            }
+            if retries_left > 0 {
+                tokio::time::sleep(backoff).await;
+                backoff *= 2;
+            }
+        }
+        false
+    }
+
+    fn breaker(&self) -> Option<Breaker> {
+        None
+    }
+}
+
+/// Sends a request and reads the whole answer; whether it came and says success.
+async fn exchange<S, B>(service: S, request: Call) -> bool
+where
+    S: Service<Call, Response = Response<B>>,
+    B: Body,
+{
+    let Ok(response) = service.oneshot(request).await else { return false };
+    let success = response.status().is_success();
+    success && response.into_body().collect().await.is_ok()
+}
+
+/// The HTTP client, as hyper-util makes it.
+pub(crate) fn http(run: Run, events: Sender<Event>) -> Http {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let inner = legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector);
+    Counted { inner, run, events }
+}
+
+/// Tells of every request that passes.
+#[derive(Clone)]
+pub(crate) struct Counted<S> {
+    inner: S,
+    run: Run,
+    events: Sender<Event>,
+}
+
+impl<S, B> Service<Request<B>> for Counted<S>
+where
+    S: Service<Request<B>, Response = Response<Incoming>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(call) = number_of(request.uri()) {
+            // Nobody listens any more once the figures are being drawn up.
+            let _ = self.events.send(Event::Sent { call, at: self.run.elapsed() });
+        }
+        self.inner.call(request)
+    }
+}
+
+/// The number that a call has in the path of its address, `/orders/7`.
+fn number_of(uri: &Uri) -> Option<usize> {
+    uri.path().strip_prefix("/orders/")?.parse().ok()
+}
+
+/// Makes a call at each of `arrivals`, whether or not earlier ones have ended.
+pub(crate) async fn drive<C: Client>(
+    client: C,
+    address: SocketAddr,
+    arrivals: Arc<[Duration]>,
+    run: Run,
+    events: Sender<Event>,
+) {
+    let mut calls = JoinSet::new();
+    for (number, arrival) in arrivals.iter().enumerate() {
+        tokio::time::sleep_until(run.at(*arrival)).await;
+        let request = Request::get(format!("http://{address}/orders/{number}"))
+            .body(Empty::new())
+            .expect("a loopback address and a number make a valid address");
+        let (client, events) = (client.clone(), events.clone());
+        calls.spawn(async move {
+            let ok = client.call(request).await;
+            let _ = events.send(Event::Ended { call: number, at: run.elapsed(), ok });
+        });
+        while calls.try_join_next().is_some() {}
+    }
+    let rest = async { while calls.join_next().await.is_some() {} };
+    // What has not ended by now counts as failed, for no end was told of it.
+    let _ = tokio::time::timeout(PATIENCE, rest).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_known_by_its_path() {
+        let number = |uri: &'static str| number_of(&Uri::from_static(uri));
+
+        assert_eq!(number("http://127.0.0.1:80/orders/17"), Some(17));
+        assert_eq!(number("http://127.0.0.1:80/orders/x"), None);
+        assert_eq!(number("http://127.0.0.1:80/"), None);
+    }
+}

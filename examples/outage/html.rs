@@ -1,0 +1,80 @@
+//! The report: a page that needs nothing but itself.
+
+use crate::plot::{Failure, plots};
+use crate::record::Record;
+use crate::script::{ARRIVALS, CAPACITY, spans};
+use crate::table::{rows, verdict};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: #23262d; --paper: #fcfcfa; --rule: #d5d6d2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e6ea; --paper: #16181d; --rule: #3a3e47; } }
+body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: var(--ink);
+  background: var(--paper); font: 16px/1.5 system-ui, sans-serif; }
+table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--rule); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+svg { display: block; width: 100%; height: auto; margin: 1.5rem 0; }
+p.verdict { font-size: 1.15rem; white-space: pre-line; }
+";
+
+/// The whole report.
+pub(crate) fn html(records: &[Record]) -> Result<String, Failure> {
+    let heads: String = records.iter().map(|record| format!("<th>{}</th>", record.name)).collect();
+    let figures = rows(records).into_iter().map(|(name, figures)| {
+        let cells: String = figures.iter().map(|figure| format!("<td>{figure}</td>")).collect();
+        format!("<tr><td>{name}</td>{cells}</tr>\n")
+    });
+    let figures: String = figures.collect();
+    let script = spans().map(|(phase, from, to)| {
+        format!("<tr><td>{from}–{to} s</td><td>{}</td><td>{}</td></tr>\n", phase.name, phase.what)
+    });
+    let script: String = script.collect();
+    Ok(format!(
+        "<!doctype html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
+<title>Seawall: an outage</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>An outage, with and without Seawall</h1>
+<p>Two equal HTTP servers, each with one worker that finishes {CAPACITY} requests per second in the
+order of their arrival, whether or not their clients still wait. Two clients, each asked for
+{ARRIVALS} calls per second at the same moments, whatever becomes of them. <b>bare</b> gives each
+attempt a second and makes up to three retries, after 100, 200 and 400&nbsp;ms. <b>seawall</b> is the
+same HTTP client in Seawall's standard stack with default settings.</p>
+<p class=\"verdict\">{verdict}</p>
+<table><thead><tr><th></th>{heads}</tr></thead><tbody>
+{figures}</tbody></table>
+{plots}
+<h2>What the servers did</h2>
+<table><tbody>
+{script}</tbody></table>
+</body>
+</html>
+",
+        verdict = verdict(records),
+        plots = plots(records)?.join("\n"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_asks_no_network_for_anything() {
+        let records = [Record::new("bare", &[]), Record::new("seawall", &[])];
+
+        let page = html(&records).unwrap();
+
+        // The name of the SVG name space is no address that anything is fetched from.
+        let rest = page.replace("http://www.w3.org/2000/svg", "");
+        for word in ["http://", "https://", "src=", "href=", "@import", "url("] {
+            assert!(!rest.contains(word), "{word}");
+        }
+        assert_eq!(page.matches("<svg").count(), 4);
+    }
+}
