@@ -39,9 +39,13 @@ pub(crate) trait Client: Clone + Send + 'static {
 /// The client as most write it: a second for each attempt, and three retries of whatever failed,
 /// after 100, 200 and 400 ms.
 #[derive(Clone)]
-pub(crate) struct Bare(pub(crate) Http);
+pub(crate) struct Bare<S>(pub(crate) S);
 
-impl Client for Bare {
+impl<S, B> Client for Bare<S>
+where
+    S: Service<Call, Response = Response<B>, Future: Send> + Clone + Send + Sync + 'static,
+    B: Body<Data: Send> + Send,
+{
     async fn call(&self, request: Call) -> bool {
         let mut backoff = Duration::from_millis(100);
         for retries_left in (0..=3).rev() {
@@ -145,7 +149,51 @@ pub(crate) async fn drive<C: Client>(
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::sync::atomic::{AtomicU16, Ordering};
+
+    use http::StatusCode;
+    use http_body_util::Full;
+    use tower::service_fn;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_bare_client_gives_four_attempts_a_second_each_and_doubles_its_pauses() {
+        let begin = tokio::time::Instant::now();
+        let (sent, attempts) = std::sync::mpsc::channel();
+        let client = Bare(service_fn(move |_: Call| {
+            let _ = sent.send(begin.elapsed().as_millis());
+            pending::<Result<Response<Full<Bytes>>, Infallible>>()
+        }));
+
+        let ok = client.call(Call::default()).await;
+
+        assert!(!ok);
+        assert_eq!(attempts.try_iter().collect::<Vec<_>>(), [0, 1_100, 2_300, 3_700]);
+        assert_eq!(begin.elapsed(), Duration::from_millis(4_700));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_bare_client_takes_the_first_success_and_nothing_less() {
+        let statuses = Arc::new(AtomicU16::new(501));
+        let client = Bare(service_fn({
+            let statuses = Arc::clone(&statuses);
+            // 501, 351, and 201 with the third attempt.
+            move |_: Call| {
+                let status = statuses.fetch_sub(150, Ordering::Relaxed);
+                let mut response = Response::new(Full::<Bytes>::default());
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                async move { Ok::<_, Infallible>(response) }
+            }
+        }));
+
+        let ok = client.call(Call::default()).await;
+
+        assert!(ok);
+        assert_eq!(statuses.load(Ordering::Relaxed), 501 - 3 * 150);
+    }
 
     #[test]
     fn a_call_is_known_by_its_path() {

@@ -14,6 +14,13 @@ impl Run {
         Self { start: tokio::time::Instant::now() + head_start }
     }
 
+    /// A run that has already been going on for `elapsed`.
+    #[cfg(test)]
+    pub(crate) fn began_before(elapsed: Duration) -> Self {
+        let start = tokio::time::Instant::now().checked_sub(elapsed);
+        Self { start: start.expect("the machine has been up for longer than a run") }
+    }
+
     /// The time since the start; zero before it.
     pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()

@@ -1,5 +1,7 @@
 //! The report: a page that needs nothing but itself.
 
+use std::fmt::Display;
+
 use crate::plot::{Failure, plots};
 use crate::record::Record;
 use crate::script::{ARRIVALS, CAPACITY, spans};
@@ -12,23 +14,22 @@ body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: var(--ink);
   background: var(--paper); font: 16px/1.5 system-ui, sans-serif; }
 table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--rule); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .words td { text-align: left; }
 svg { display: block; width: 100%; height: auto; margin: 1.5rem 0; }
 p.verdict { font-size: 1.15rem; white-space: pre-line; }
 ";
 
 /// The whole report.
 pub(crate) fn html(records: &[Record]) -> Result<String, Failure> {
-    let heads: String = records.iter().map(|record| format!("<th>{}</th>", record.name)).collect();
-    let figures = rows(records).into_iter().map(|(name, figures)| {
-        let cells: String = figures.iter().map(|figure| format!("<td>{figure}</td>")).collect();
-        format!("<tr><td>{name}</td>{cells}</tr>\n")
-    });
-    let figures: String = figures.collect();
-    let script = spans().map(|(phase, from, to)| {
-        format!("<tr><td>{from}–{to} s</td><td>{}</td><td>{}</td></tr>\n", phase.name, phase.what)
-    });
-    let script: String = script.collect();
+    let heads = row("th", "", records.iter().map(|record| record.name));
+    let mut figures = String::new();
+    for (name, values) in rows(records) {
+        figures += &row("td", &name, values);
+    }
+    let mut script = String::new();
+    for (phase, from, to) in spans() {
+        script += &row("td", &format!("{from}–{to} s"), [phase.name, phase.what]);
+    }
     Ok(format!(
         "<!doctype html>
 <html lang=\"en\">
@@ -46,11 +47,12 @@ order of their arrival, whether or not their clients still wait. Two clients, ea
 attempt a second and makes up to three retries, after 100, 200 and 400&nbsp;ms. <b>seawall</b> is the
 same HTTP client in Seawall's standard stack with default settings.</p>
 <p class=\"verdict\">{verdict}</p>
-<table><thead><tr><th></th>{heads}</tr></thead><tbody>
+<table><thead>
+{heads}</thead><tbody>
 {figures}</tbody></table>
 {plots}
 <h2>What the servers did</h2>
-<table><tbody>
+<table class=\"words\"><tbody>
 {script}</tbody></table>
 </body>
 </html>
@@ -58,6 +60,13 @@ same HTTP client in Seawall's standard stack with default settings.</p>
         verdict = verdict(records),
         plots = plots(records)?.join("\n"),
     ))
+}
+
+/// A row of a table, of cells with the given tag.
+fn row(tag: &str, head: &str, cells: impl IntoIterator<Item = impl Display>) -> String {
+    let cells = cells.into_iter().map(|cell| format!("<{tag}>{cell}</{tag}>"));
+    let cells = cells.collect::<Vec<_>>().concat();
+    format!("<tr><{tag}>{head}</{tag}>{cells}</tr>\n")
 }
 
 #[cfg(test)]

@@ -94,8 +94,11 @@ fn latency(area: &Area<'_>, records: &[Record], ink: RGBColor) -> Result<(), Fai
 }
 
 fn attempts(area: &Area<'_>, records: &[Record], ink: RGBColor) -> Result<(), Failure> {
-    let title = "Load: requests sent per second, retries included";
-    let lines: Vec<_> = each(records, |record| per_second(&record.sent())).collect();
+    let title =
+        "Load: requests per second, retries included: sent (thick), read by the server (thin)";
+    let sent = each(records, |record| per_second(&record.sent()));
+    let reached = each(records, |record| per_second(&record.reached()));
+    let lines: Vec<_> = sent.chain(reached.map(Line::thin)).collect();
     let top = 1.15 * highest(&lines).max(f64::from(ARRIVALS));
     let frame = Frame { area, ink, title, records, top, labels: 6 };
     frame.draw(&lines, &|requests| format!("{requests:.0}"))

@@ -178,3 +178,89 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.bind(address)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt as _;
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper::Request;
+    use hyper_util::client::legacy;
+    use hyper_util::rt::TokioExecutor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_well_answers() {
+        for second in [5, 34] {
+            let answer = answer_in(second).await.unwrap();
+
+            assert_eq!(answer.status(), StatusCode::OK, "in second {second}");
+            assert_eq!(answer.body(), "done\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_says_when_to_come_back() {
+        let answer = answer_in(17).await.unwrap();
+
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[RETRY_AFTER], "1");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_reset_and_not_just_closed() {
+        let error = answer_in(27).await.unwrap_err();
+
+        assert!(!error.is_connect());
+        assert_eq!(cause(&error), Some(io::ErrorKind::ConnectionReset));
+    }
+
+    #[tokio::test]
+    async fn a_dead_server_refuses_connections_and_keeps_its_port() {
+        let error = answer_in(31).await.unwrap_err();
+
+        assert!(error.is_connect());
+        assert_eq!(cause(&error), Some(io::ErrorKind::ConnectionRefused));
+    }
+
+    #[tokio::test]
+    async fn a_request_is_told_of_and_its_work_stays_when_its_client_has_gone() {
+        let (sender, events) = mpsc::channel();
+        let desk = Desk::new(Run::began_before(Duration::from_secs(21)), sender);
+
+        // The worker hangs, so the answer is far off; the client leaves at once.
+        let answer = desk.clone().answer(Arc::default()).now_or_never();
+
+        assert!(answer.is_none());
+        assert!(matches!(events.try_recv(), Ok(Event::Reached { .. })));
+        let now = desk.run.elapsed();
+        let next = desk.worker.lock().await.take(now).unwrap();
+        // The one before is done first, 1/300 s after the worker works again in second 25.
+        assert!(next.as_secs_f64() > 25.0 + 1.5 / 300.0, "{next:?}");
+    }
+
+    /// What a request gets from a server that follows the script since `second` seconds.
+    async fn answer_in(second: u64) -> Result<Response<Bytes>, legacy::Error> {
+        let server = Server::new().unwrap();
+        let address = server.address();
+        let run = Run::began_before(Duration::from_millis(1_000 * second + 100));
+        tokio::spawn(server.serve(run, mpsc::channel().0));
+        // The server listens, or has ceased to, when it first waits.
+        tokio::task::yield_now().await;
+
+        let request = Request::get(format!("http://{address}/orders/0"));
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+        let answer = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await?;
+        let (parts, body) = answer.into_parts();
+        Ok(Response::from_parts(parts, body.collect().await.unwrap().to_bytes()))
+    }
+
+    /// The kind of the system's error at the bottom of `error`.
+    fn cause(error: &legacy::Error) -> Option<io::ErrorKind> {
+        let sources = std::iter::successors(error.source(), |error| (*error).source());
+        sources.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).last()
+    }
+}

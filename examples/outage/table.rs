@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::record::{Record, mean};
-use crate::script::spans;
+use crate::script::{self, spans};
 
 /// A figure with its name: what a row of the table shows of each client.
 type Row = (String, Vec<String>);
@@ -31,8 +31,9 @@ pub(crate) fn rows(records: &[Record]) -> Vec<Row> {
         row("attempts per call that sent any", &|record| {
             format!("{:.2}", record.attempts_per_call())
         }),
-        row("back to 95 % of healthy goodput", &|record| {
-            record.recovered_after().map_or("never".into(), |seconds| format!("after {seconds} s"))
+        row("back to 95 % of healthy goodput", &|record| match record.recovered_after() {
+            Some(seconds) => format!("after {seconds} s"),
+            None => format!("not in {} s", watched()),
         }),
     ]);
     rows
@@ -55,14 +56,18 @@ pub(crate) fn table(records: &[Record]) -> String {
 
 /// What the recovery of each client came to, in words.
 pub(crate) fn verdict(records: &[Record]) -> String {
-    let watched = spans().last().map_or(0, |(_, from, to)| to - from);
     let sentence = |record: &Record| match record.recovered_after() {
         Some(0) => format!("{}: back the second the outage was over.", record.name),
         Some(1) => format!("{}: back 1 second after the outage.", record.name),
         Some(seconds) => format!("{}: back {seconds} seconds after the outage.", record.name),
-        None => format!("{}: not back within {watched} seconds after the outage.", record.name),
+        None => format!("{}: not back within {} seconds.", record.name, watched()),
     };
     records.iter().map(sentence).collect::<Vec<_>>().join("\n")
+}
+
+/// Seconds from the end of the outage to the end of the run.
+fn watched() -> u32 {
+    script::length() - script::outage_end()
 }
 
 /// A time as people write it; a dash for none.
@@ -77,4 +82,26 @@ pub(crate) fn duration(time: Option<Duration>) -> String {
 /// A time in milliseconds, to the microsecond.
 pub(crate) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_the_unit_that_suits_them() {
+        assert_eq!(duration(None), "–");
+        assert_eq!(duration(Some(Duration::from_micros(6_592))), "7 ms");
+        assert_eq!(duration(Some(Duration::from_millis(1_234))), "1.23 s");
+        assert_eq!(millis(Duration::from_nanos(6_592_400)), 6.592);
+    }
+
+    #[test]
+    fn every_row_has_a_figure_for_each_client() {
+        let records = [Record::new("bare", &[]), Record::new("seawall", &[])];
+
+        assert!(rows(&records).iter().all(|(_, figures)| figures.len() == 2));
+        assert!(table(&records).contains("goodput, brown-out (10–15 s)"));
+        assert_eq!(verdict(&records).lines().count(), 2);
+    }
 }
