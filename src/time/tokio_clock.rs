@@ -51,6 +51,20 @@ pub(super) fn now() -> Instant {
     ours + now.saturating_duration_since(theirs) - theirs.saturating_duration_since(now)
 }
 
+/// Whether tokio's timers can be used here.
+pub(super) fn is_in_runtime() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
+/// Ends when `deadline` has come in the time of the runtime that this is called in.
+///
+/// # Panics
+///
+/// Outside of a runtime, and in one that was built without its timers.
+pub(super) fn sleep_until(deadline: Instant) -> tokio::time::Sleep {
+    tokio::time::sleep(deadline.since(now()))
+}
+
 /// One moment on both time lines.
 fn origin() -> (tokio::time::Instant, Instant) {
     static ORIGIN: OnceLock<(tokio::time::Instant, Instant)> = OnceLock::new();
