@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use pin_project::pin_project;
 
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, nanos};
 
 /// When the call that this code serves must have ended, if a timeout or a caller set a deadline.
 ///
@@ -285,8 +285,7 @@ impl Ambient {
     /// With a deadline `timeout` from now, unless there is an earlier one.
     #[inline]
     pub(crate) fn within(mut self, timeout: Duration) -> Self {
-        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.within_nanos = self.within_nanos.min(nanos);
+        self.within_nanos = self.within_nanos.min(nanos(timeout));
         self
     }
 
@@ -317,6 +316,25 @@ impl Ambient {
         self
     }
 
+    /// The deadline as far as somebody has named it, without a look at the clock:
+    /// [`Instant::FAR_FUTURE`] if nobody has.
+    #[inline]
+    pub(crate) fn named_deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Names the deadline, now that a timer is set to `end` for the `timeout` that was allowed.
+    #[inline]
+    pub(crate) fn settle(&mut self, timeout: Duration, end: Instant, clock: &Clock) {
+        if self.within_nanos == nanos(timeout) {
+            self.deadline = self.deadline.min(end);
+            self.within_nanos = u64::MAX;
+        } else {
+            // Named before, or further out a shorter one is waiting for it.
+            self.resolve(clock);
+        }
+    }
+
     /// The deadline. Reads the clock if it was only known relative to the call's start.
     #[inline]
     pub(crate) fn resolve(&mut self, clock: &Clock) -> Option<Instant> {
@@ -337,10 +355,13 @@ pub(crate) fn is_cut() -> bool {
 
 /// Runs `f` in `ambient`, and takes it out again, also when `f` panics.
 ///
-/// When `f` or what it calls asked for the deadline, `ambient` knows it afterwards.
+/// When `f` or what it calls asked for the deadline, `ambient` knows it afterwards. What is cut
+/// stays cut on the way in: the drop of a call that took too long reaches all that it is made of.
 #[inline]
 pub(crate) fn scope<R>(ambient: &mut Ambient, f: impl FnOnce() -> R) -> R {
-    let _restore = Restore { outer: AMBIENT.replace(*ambient) };
+    let outer = AMBIENT.get();
+    AMBIENT.set(Ambient { cut: ambient.cut | outer.cut, ..*ambient });
+    let _restore = Restore { outer };
     let result = f();
     let inner = AMBIENT.get();
     ambient.deadline = inner.deadline;
@@ -409,6 +430,42 @@ mod tests {
             assert_eq!(scope(&mut inner, attempt), 3);
             assert_eq!(attempt(), 2);
         });
+    }
+
+    #[test]
+    fn a_cut_reaches_what_has_a_context_of_its_own() {
+        let mut inner = Ambient::NONE.attempt(2);
+
+        let cut = scope(&mut Ambient::NONE.cut(), || scope(&mut inner, is_cut));
+
+        assert!(cut);
+        assert!(!scope(&mut inner, is_cut));
+    }
+
+    #[test]
+    fn a_set_timer_names_the_deadline() {
+        let clock = Clock::manual();
+        let second = Duration::from_secs(1);
+        let end = clock.now() + second;
+        let mut ambient = Ambient::NONE.within(second);
+        assert_eq!(ambient.named_deadline(), Instant::FAR_FUTURE);
+
+        ambient.settle(second, end, &clock);
+        clock.advance(second);
+        ambient.settle(second, clock.now() + second, &clock);
+
+        assert_eq!(ambient.named_deadline(), end);
+    }
+
+    #[test]
+    fn a_shorter_time_allowed_further_out_is_not_forgotten() {
+        let clock = Clock::manual();
+        let second = Duration::from_secs(1);
+        let mut ambient = Ambient::NONE.within(second).within(3 * second);
+
+        ambient.settle(3 * second, clock.now() + 3 * second, &clock);
+
+        assert_eq!(ambient.named_deadline(), clock.now() + second);
     }
 
     #[test]
