@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod error;
+pub mod fallback;
 pub mod gate;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
@@ -17,6 +18,7 @@ mod slot;
 mod sync;
 pub mod telemetry;
 pub mod time;
+pub mod timeout;
 
 pub use error::{Error, Reason, Rejection};
 pub use outcome::{Classify, Outcome};

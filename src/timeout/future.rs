@@ -1,0 +1,188 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project::{pin_project, pinned_drop};
+
+use super::Shared;
+use crate::context::{self, Ambient};
+use crate::error::{Reason, Reject, Rejection};
+use crate::slot::Slot;
+use crate::telemetry::EventKind;
+use crate::time::{Instant, Lane, Timer};
+
+/// The answer of a [`TimeoutService`](super::TimeoutService).
+#[pin_project(PinnedDrop)]
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture<F> {
+    #[pin]
+    state: State<F>,
+    /// The context of the call. Its deadline is known once the timer is set.
+    ambient: Ambient,
+    limit: Limit,
+    timer: Timer,
+    lane: Lane,
+    shared: Slot<Shared>,
+}
+
+#[pin_project(project = StateProj)]
+#[derive(Debug)]
+enum State<F> {
+    Calling {
+        #[pin]
+        inner: F,
+    },
+    /// The caller's deadline had passed before the call began.
+    Late,
+    Done,
+}
+
+/// What ends the call.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    /// Not known before the first `Pending`, when the clock is read. Holds the caller's deadline.
+    Unset { outer: Instant },
+    /// The timeout.
+    Own,
+    /// The caller's deadline, which comes first.
+    Outer { until: Instant, allowed: Duration },
+}
+
+impl<F> ResponseFuture<F> {
+    #[inline]
+    pub(super) fn begun(
+        inner: F,
+        ambient: Ambient,
+        outer: Instant,
+        shared: Slot<Shared>,
+        lane: Lane,
+    ) -> Self {
+        Self {
+            state: State::Calling { inner },
+            ambient,
+            limit: Limit::Unset { outer },
+            timer: Timer::idle(),
+            lane,
+            shared,
+        }
+    }
+
+    #[cold]
+    pub(super) fn late(shared: Slot<Shared>, lane: Lane) -> Self {
+        let ambient = Ambient::current();
+        let limit = Limit::Own;
+        Self { state: State::Late, ambient, limit, timer: Timer::idle(), lane, shared }
+    }
+
+    /// Whether the time is over. Sets the timer when asked first.
+    fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let clock = &this.shared.clock;
+        if let Limit::Unset { outer } = *this.limit {
+            *this.limit = Limit::Own;
+            if outer != Instant::FAR_FUTURE {
+                let now = clock.coarse();
+                if outer <= now + this.lane.period() {
+                    *this.limit = Limit::Outer { until: outer, allowed: outer.since(now) };
+                }
+            }
+        }
+        match *this.limit {
+            Limit::Outer { until, .. } => this.timer.poll_until(until, clock, cx),
+            Limit::Own | Limit::Unset { .. } => {
+                let ended = this.timer.poll_timeout(*this.lane, clock, cx);
+                if let Some(end) = this.timer.deadline() {
+                    this.ambient.settle(this.lane.period(), end, clock);
+                }
+                ended
+            }
+        }
+    }
+
+    /// Drops the call, whose time is over.
+    #[cold]
+    fn cut(self: Pin<&mut Self>) -> Rejection {
+        let mut this = self.project();
+        context::scope(&mut this.ambient.cut(), || this.state.set(State::Done));
+        let after = match *this.limit {
+            Limit::Outer { allowed, .. } => allowed,
+            Limit::Own | Limit::Unset { .. } => this.lane.period(),
+        };
+        this.shared.emitter.emit(EventKind::TimedOut { after });
+        Rejection::new(this.shared.emitter.name(), Reason::TimedOut)
+    }
+
+    #[cold]
+    fn reject(self: Pin<&mut Self>) -> Rejection {
+        let mut this = self.project();
+        this.state.set(State::Done);
+        let reason = Reason::DeadlineExceeded;
+        this.shared.emitter.emit(EventKind::Rejected { reason });
+        Rejection::new(this.shared.emitter.name(), reason)
+    }
+}
+
+impl<F, T, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Reject,
+{
+    type Output = Result<T, E>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
+        // The answer beats the deadline: the time is looked at after the call.
+        match context::scope(this.ambient, || this.state.as_mut().poll_call(cx)) {
+            Called::Answered(answer) => Poll::Ready(answer),
+            Called::Pending => {
+                ready!(self.as_mut().poll_end(cx));
+                Poll::Ready(Err(E::reject(self.cut())))
+            }
+            Called::Late => Poll::Ready(Err(E::reject(self.reject()))),
+            Called::Done => panic!("a call was polled again after its end"),
+        }
+    }
+}
+
+/// How far the call is.
+enum Called<R> {
+    Answered(R),
+    Pending,
+    Late,
+    Done,
+}
+
+impl<F> State<F>
+where
+    F: Future,
+{
+    /// Polls the call, and drops it when it has its answer.
+    #[inline]
+    fn poll_call(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Called<F::Output> {
+        match self.as_mut().project() {
+            StateProj::Calling { inner } => {
+                let Poll::Ready(answer) = inner.poll(cx) else {
+                    return Called::Pending;
+                };
+                self.set(Self::Done);
+                Called::Answered(answer)
+            }
+            StateProj::Late => Called::Late,
+            StateProj::Done => Called::Done,
+        }
+    }
+}
+
+#[pinned_drop]
+impl<F> PinnedDrop for ResponseFuture<F> {
+    #[inline]
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        if matches!(*this.state, State::Calling { .. }) {
+            context::scope(this.ambient, || this.state.set(State::Done));
+        }
+    }
+}
