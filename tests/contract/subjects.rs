@@ -1,0 +1,58 @@
+//! Every layer of the crate, over a hostile service, with a capacity of one call where it has one.
+
+use std::time::Duration;
+
+use seawall::error::BoxError;
+use seawall::fallback::FallbackLayer;
+use seawall::telemetry::Environment;
+use seawall::timeout::Timeout;
+use tower::Layer;
+use tower::util::BoxCloneService;
+
+use crate::hostile::Hostile;
+
+pub(crate) type Boxed = BoxCloneService<u32, u32, BoxError>;
+
+/// One layer.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) wrap: fn(Hostile, &Environment) -> Boxed,
+}
+
+pub(crate) const SUBJECTS: &[Subject] = &[
+    // The table itself: what a layer must not make worse.
+    Subject { name: "none", wrap: |inner, _| Boxed::new(inner) },
+    Subject {
+        name: "timeout",
+        wrap: |inner, environment| {
+            let timeout = Timeout::builder().after(LONG).build_in(environment).unwrap();
+            Boxed::new(timeout.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "timeouts, per attempt and in total",
+        wrap: |inner, environment| {
+            let total = Timeout::builder().after(3 * LONG).build_in(environment).unwrap();
+            let attempt = Timeout::builder().after(LONG).build_in(environment).unwrap();
+            Boxed::new(total.layer().layer(attempt.layer().layer(inner)))
+        },
+    },
+    Subject {
+        name: "fallback that keeps the failure",
+        wrap: |inner, environment| {
+            let layer = FallbackLayer::new(|_: u32, failed: Result<u32, BoxError>| failed);
+            Boxed::new(layer.environment(environment).layer(inner))
+        },
+    },
+    Subject {
+        name: "deferred fallback that keeps the failure",
+        wrap: |inner, environment| {
+            let layer =
+                FallbackLayer::deferred(async |_: u32, failed: Result<u32, BoxError>| failed);
+            Boxed::new(layer.environment(environment).layer(inner))
+        },
+    },
+];
+
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_secs(3600);
