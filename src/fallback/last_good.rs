@@ -165,7 +165,6 @@ where
         let shards = &self.store.shards;
         let hash = self.store.hasher.hash_one(key);
         // The high half: the map in the shard goes by the low one.
-        #[expect(clippy::cast_possible_truncation, reason = "a part of a hash is as good")]
         let index = (hash >> 32) as usize % shards.len();
         &shards[index]
     }
