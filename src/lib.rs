@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod circuit_breaker;
 pub mod context;
 pub mod error;
 pub mod fallback;
@@ -19,6 +20,7 @@ mod sync;
 pub mod telemetry;
 pub mod time;
 pub mod timeout;
+mod window;
 
 pub use error::{Error, Reason, Rejection};
 pub use outcome::{Classify, Outcome};

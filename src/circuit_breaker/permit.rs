@@ -1,0 +1,90 @@
+//! A call that was let in.
+
+use std::mem;
+use std::thread;
+
+use super::core::Ticket;
+use super::shared::Shared;
+use crate::context;
+use crate::gate;
+use crate::outcome::Outcome;
+use crate::slot::Slot;
+
+/// A call that a [`CircuitBreaker`](super::CircuitBreaker) let in.
+///
+/// Dropped without [`complete`](gate::Permit::complete), it judges the call by itself:
+///
+/// | dropped | counts as |
+/// |---|---|
+/// | while its thread panics | a failure |
+/// | because a deadline of this crate cut the call | a failure |
+/// | after it ran longer than [`slow_call_duration`](super::Config::slow_call_duration) | a failure |
+/// | otherwise: the caller changed his mind | nothing |
+///
+/// # Example
+///
+/// ```
+/// use seawall::circuit_breaker::{CircuitBreaker, Permit};
+/// use seawall::gate::Permit as _;
+/// use seawall::Outcome;
+///
+/// let breaker = CircuitBreaker::builder().build()?;
+///
+/// let permit: Permit = breaker.enter()?;
+/// permit.complete(Outcome::Success);
+/// drop(breaker.enter()?);
+///
+/// assert_eq!(breaker.snapshot().calls(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a permit that is dropped ends its call"]
+pub struct Permit {
+    shared: Slot<Shared>,
+    ticket: Ticket,
+}
+
+impl Permit {
+    #[inline]
+    pub(super) fn new(shared: Slot<Shared>, ticket: Ticket) -> Self {
+        Self { shared, ticket }
+    }
+
+    #[cold]
+    fn abandon(&mut self) {
+        let Shared { core, family } = &*self.shared;
+        let is_failure =
+            thread::panicking() || context::is_cut() || core.is_slow(self.ticket, &**family);
+        let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
+        self.shared.tell_end(core.exit(self.ticket, outcome, &**family));
+    }
+}
+
+impl gate::Permit for Permit {
+    #[inline]
+    fn pending(&mut self) {
+        let Shared { core, family } = &*self.shared;
+        if let Some(moved) = core.pending(&mut self.ticket, &**family) {
+            self.shared.tell(Some(moved));
+        }
+    }
+
+    #[inline]
+    fn complete(mut self, outcome: Outcome) {
+        let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
+        let Shared { core, family } = &*self.shared;
+        let exited = core.exit(ticket, outcome, &**family);
+        if exited != Default::default() {
+            self.shared.tell_end(exited);
+        }
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.ticket.is_spent() {
+            self.abandon();
+        }
+    }
+}
