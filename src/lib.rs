@@ -4,6 +4,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod circuit_breaker;
+pub mod backoff;
 pub mod context;
 pub mod error;
 pub mod fallback;
