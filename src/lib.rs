@@ -5,6 +5,7 @@
 
 pub mod circuit_breaker;
 pub mod backoff;
+pub mod budget;
 pub mod context;
 pub mod error;
 pub mod fallback;

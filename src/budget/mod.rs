@@ -1,0 +1,383 @@
+//! Bounds how much is sent on top of what is asked for.
+//!
+//! Retries help while few calls fail. When most fail, they multiply the load on a service that is
+//! already down, and keep it there. A budget ties all repeats, of retries, hedges and failovers
+//! together, to the calls that are made anyway.
+//!
+//! # Example
+//!
+//! Two clients of one service share a budget:
+//!
+//! ```
+//! use seawall::budget::Budget;
+//! use seawall::retry::Retry;
+//! use seawall::telemetry::Environment;
+//!
+//! # fn main() -> Result<(), seawall::error::InvalidConfig> {
+//! let budget = Budget::builder().name("orders").ratio(0.1).per_second(2.0).build()?;
+//!
+//! let reads = Retry::builder().name("reads").build_sharing(&budget, &Environment::new())?;
+//! let writes = Retry::builder().name("writes").build_sharing(&budget, &Environment::new())?;
+//! # let _ = (reads, writes);
+//!
+//! // What a driver of your own does: one deposit for each call, one charge for each repeat.
+//! budget.deposit();
+//! if let Some(charge) = budget.withdraw() {
+//!     // Dropped before it is spent, the charge is given back.
+//!     charge.spend();
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When to use it
+//!
+//! Always: a [`Retry`](crate::retry::Retry) has one of its own unless it is told otherwise. Share
+//! one between all that repeats calls to the same service. A budget alone does not end an overload
+//! that keeps itself alive; that takes a circuit breaker or a limit as well.
+//!
+//! # How it decides
+//!
+//! A repeat is allowed when, within the window,
+//! `repeats + 1 ≤ ratio × calls + per_second × window`.
+//!
+//! - It is charged when it is *decided*, by compare-exchange, and given back if it is dropped
+//!   before it is sent. So repeats that wait are bounded too, and do not come as a burst when their
+//!   waits are over. No interleaving overdraws it.
+//! - A call counts when it begins, not when it ends: calls that hang are calls.
+//! - The window slides in tenths of its length. It never forgets a repeat early. It may forget up
+//!   to 16 calls per thread early, by less than one tenth each: whatever is inexact makes it
+//!   smaller.
+//! - The ratio is exact to a millionth: 0.3 allows 300 repeats per 1,000 calls, not 333.
+//! - After a rest of any length the first call costs what every call costs.
+//!
+//! The idea is Finagle's (`RetryBudget`): a windowed share of the calls, and a reserve so that
+//! clients with little traffic can repeat at all. There a mutex and a queue of deposits hold it;
+//! here each thread counts its own calls and nobody waits.
+//!
+//! # Defaults
+//!
+//! | setting      | default | why                                                                    |
+//! |--------------|---------|------------------------------------------------------------------------|
+//! | `ratio`      | 0.1     | three tiers in a row then send at most 1.3 times the calls; Google's SRE book has the same per client |
+//! | `per_second` | 1       | a client with a call per second can repeat every one; one with 280 sends 1.104 times its calls at worst |
+//! | `window`     | 10 s    | long enough to ride out a burst of failures, short enough to forget one |
+//!
+//! # Cost
+//!
+//! A deposit is a load and a plain store in a cell of the running thread, and a coarse clock
+//! reading in at most every 16th call of a busy thread: about 1 ns, on any number of threads. A
+//! withdrawal adds up all threads' cells: tens of nanoseconds, for calls that have failed. Nothing
+//! allocates after the budget is built.
+
+mod core;
+
+use std::time::Duration;
+
+use self::core::{Core, Params, TICKS};
+use crate::error::{InvalidConfig, intern};
+use crate::slot::{Pool, Slot};
+use crate::telemetry::{Environment, Level, Measure};
+use crate::time::{Clock, nanos};
+
+/// Bounds the repeats of all who share it.
+///
+/// A cheap handle: clones are the same budget. See the [module](self) for what it does and an
+/// example.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    shared: Slot<Shared>,
+}
+
+/// A repeat that has been charged and not been sent yet.
+///
+/// Dropped without [`spend`](Self::spend), it gives the charge back.
+///
+/// # Example
+///
+/// ```
+/// use seawall::budget::Budget;
+///
+/// let budget = Budget::builder().ratio(0.0).per_second(0.1).build()?;
+///
+/// // The one repeat that this window allows, decided but not sent.
+/// let charge = budget.withdraw().expect("the reserve");
+/// assert!(budget.withdraw().is_none());
+///
+/// drop(charge);
+/// assert!(budget.withdraw().is_some());
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a charge that is dropped is given back"]
+pub struct Charge {
+    budget: Budget,
+    /// The tick that it belongs to, until it is spent.
+    tick: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    core: Core,
+    clock: Clock,
+    name: &'static str,
+}
+
+impl Budget {
+    /// Starts from the default settings.
+    pub fn builder() -> Config {
+        Config::default()
+    }
+
+    /// Counts a call, when it begins.
+    #[inline]
+    pub fn deposit(&self) {
+        let Shared { core, clock, .. } = &*self.shared;
+        core.deposit(|| clock.coarse());
+    }
+
+    /// Charges one repeat, when it is decided. `None` when the window allows no more.
+    #[must_use = "a charge that is dropped is given back"]
+    pub fn withdraw(&self) -> Option<Charge> {
+        let Shared { core, clock, .. } = &*self.shared;
+        let tick = core.withdraw(clock.coarse())?;
+        Some(Charge { budget: self.clone(), tick: Some(tick) })
+    }
+
+    /// How many repeats could be charged now.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::budget::Budget;
+    ///
+    /// let budget = Budget::builder().ratio(0.5).per_second(1.0).build()?;
+    /// budget.deposit();
+    /// budget.deposit();
+    /// assert_eq!(budget.available(), 10 + 1);
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        let Shared { core, clock, .. } = &*self.shared;
+        core.available(clock.coarse())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// Applies new settings. What the window holds stays.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that makes no sense, or that can not be changed: `name` and `window`.
+    /// Nothing has changed then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::budget::Budget;
+    ///
+    /// let config = Budget::builder().per_second(1.0);
+    /// let budget = config.clone().build()?;
+    ///
+    /// budget.reload(&config.per_second(3.0))?;
+    /// assert_eq!(budget.available(), 30);
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    pub fn reload(&self, config: &Config) -> Result<(), InvalidConfig> {
+        self.is_reloadable(config)?;
+        self.shared.core.reload(config.params()?);
+        Ok(())
+    }
+
+    /// Checks what [`reload`](Self::reload) would refuse.
+    pub(crate) fn is_reloadable(&self, config: &Config) -> Result<(), InvalidConfig> {
+        config.params()?;
+        if intern(&config.name) != self.name() {
+            return Err(InvalidConfig::new("name", "the same as before"));
+        }
+        if config.tick_nanos() != self.shared.core.tick_nanos() {
+            return Err(InvalidConfig::new("window", "the same as before"));
+        }
+        Ok(())
+    }
+
+    /// Whether both are the same budget.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.shared.is_same(&other.shared)
+    }
+}
+
+/// The default settings.
+///
+/// # Example
+///
+/// ```
+/// use seawall::budget::Budget;
+///
+/// assert_eq!(Budget::default().available(), 10);
+/// ```
+impl Default for Budget {
+    fn default() -> Self {
+        Config::default().build().expect("the defaults are in range")
+    }
+}
+
+/// The repeats that could be charged now, and all that were ever charged.
+impl Measure for Budget {
+    #[expect(clippy::cast_precision_loss, reason = "meters count in floats")]
+    fn measure(&self, sink: &mut dyn FnMut(Level)) {
+        let name = self.name();
+        sink(Level::gauge("budget", name, "available", self.available() as f64));
+        sink(Level::counter("budget", name, "charged", self.shared.core.charged() as f64));
+    }
+}
+
+impl Charge {
+    /// The repeat is being sent.
+    pub fn spend(mut self) {
+        self.tick = None;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(tick) = self.tick {
+            self.budget.shared.core.refund(tick);
+        }
+    }
+}
+
+/// Settings of a [`Budget`], and its builder.
+///
+/// Plain data: it can be compared, printed and read from a file. It is checked once, in
+/// [`build`](Self::build). See the [module](self) for an example.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[must_use]
+pub struct Config {
+    name: String,
+    ratio: f64,
+    per_second: f64,
+    window: Duration,
+}
+
+impl Config {
+    /// The name under which it is measured.
+    ///
+    /// Default: `budget`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Repeats per call: from 0 to 1, exact to a millionth.
+    ///
+    /// Default: 0.1.
+    pub fn ratio(mut self, ratio: f64) -> Self {
+        self.ratio = ratio;
+        self
+    }
+
+    /// Repeats per second that are allowed whatever the calls: from 0 to 1,000,000.
+    ///
+    /// A whole window's worth may be used at once. Either zero, or at least one repeat per window:
+    /// less would be none at all. With zero, a client's first calls can not be repeated.
+    ///
+    /// Default: 1.
+    pub fn per_second(mut self, repeats: f64) -> Self {
+        self.per_second = repeats;
+        self
+    }
+
+    /// The time over which calls and repeats are counted: from 1 second to 1 hour.
+    ///
+    /// Default: 10 s. Can not be changed by a reload.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Makes the budget.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that is out of range. Nothing is clamped.
+    pub fn build(&self) -> Result<Budget, InvalidConfig> {
+        self.build_in(&Environment::new())
+    }
+
+    /// Makes the budget, with a clock of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_in(&self, environment: &Environment) -> Result<Budget, InvalidConfig> {
+        static POOL: Pool<Shared> = Pool::new();
+
+        let params = self.params()?;
+        let (name, tick_nanos) = (intern(&self.name), self.tick_nanos());
+        let clock = &environment.clock;
+        let reuse = |shared: &Shared| {
+            let fits = shared.name == name
+                && shared.clock == *clock
+                && shared.core.tick_nanos() == tick_nanos;
+            if fits {
+                shared.core.restart(params, clock.coarse());
+            }
+            fits
+        };
+        let make = || {
+            let core = Core::new(params, tick_nanos, clock.coarse());
+            Shared { core, clock: clock.clone(), name }
+        };
+        Ok(Budget { shared: POOL.acquire(reuse, make) })
+    }
+
+    fn params(&self) -> Result<Params, InvalidConfig> {
+        let ratio_ppm = millionths(self.ratio, 1.0)
+            .ok_or_else(|| InvalidConfig::new("ratio", "0, or from 0.000001 to 1"))?;
+        if !(WINDOWS.0..=WINDOWS.1).contains(&self.window) {
+            return Err(InvalidConfig::new("window", "from 1 second to 1 hour"));
+        }
+        let per_second_ppm = millionths(self.per_second, 1e6)
+            .ok_or_else(|| InvalidConfig::new("per_second", "from 0 to 1000000"))?;
+        // At most 10^12 × 3.6 × 10^12 ns, in 128 bits.
+        let reserve = u128::from(per_second_ppm) * u128::from(nanos(self.window)) / 1_000_000_000;
+        let reserve_ppm = u64::try_from(reserve).expect("at most 3.6 × 10^15");
+        if per_second_ppm > 0 && reserve_ppm < 1_000_000 {
+            return Err(InvalidConfig::new("per_second", "0, or at least one repeat per window"));
+        }
+        Ok(Params { ratio_ppm, reserve_ppm })
+    }
+
+    fn tick_nanos(&self) -> u64 {
+        nanos(self.window) / u64::from(TICKS)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { name: "budget".into(), ratio: 0.1, per_second: 1.0, window: Duration::from_secs(10) }
+    }
+}
+
+/// `share` in millionths, if it is zero or at least one of them, and at most `most`.
+fn millionths(share: f64, most: f64) -> Option<u64> {
+    // NaN is in no range.
+    let fits = share == 0.0 || (1e-6..=most).contains(&share);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 0 to 10^12, as checked above"
+    )]
+    fits.then(|| (share * 1e6).round() as u64)
+}
+
+const WINDOWS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
