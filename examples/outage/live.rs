@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::record::{Breaker, Record};
 use crate::script::{self, ARRIVALS, phase_at, spans};
@@ -30,7 +30,9 @@ impl Live {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
         let line = |template: &str| {
             let style = ProgressStyle::with_template(template).expect("a template of this file");
-            let bar = ProgressBar::new(script::length().into()).with_style(style);
+            let bar = ProgressBar::new(script::length().into());
+            // The last state stays above the table.
+            let bar = bar.with_style(style).with_finish(ProgressFinish::Abandon);
             all.add(bar)
         };
         let time = line("  {bar:65.dim} {pos:>2} of {len} s\n  {wide_msg}\n  {prefix}");
@@ -64,6 +66,13 @@ impl Live {
                 }
                 println!("{line}");
             }
+        }
+    }
+
+    /// Leaves the last state on the screen.
+    pub(crate) fn end(self) {
+        if let Self::Terminal { time, .. } = self {
+            time.set_message("All calls have ended.");
         }
     }
 }

@@ -67,8 +67,12 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    // Both ends of every connection are in this process, and some systems allow few files.
-    let _ = rlimit::increase_nofile_limit(16_384);
+    // Both ends of every connection are in this process, and some systems allow few at first.
+    if rlimit::increase_nofile_limit(16_384).is_ok_and(|files| files < 4_096) {
+        eprintln!(
+            "Few open files are allowed here (`ulimit -Hn`): both clients may suffer from it."
+        );
+    }
 
     let arrivals: Arc<[Duration]> = script::arrivals(arguments.seed).into();
     let run = Run::begins_after(Duration::from_millis(500));
@@ -104,6 +108,7 @@ fn watch(run: Run, lanes: &mut [Lane]) -> Result<(), Box<dyn Error>> {
     for lane in lanes {
         lane.take_in(run.elapsed())?;
     }
+    live.end();
     Ok(())
 }
 

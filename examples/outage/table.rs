@@ -60,7 +60,7 @@ pub(crate) fn verdict(records: &[Record]) -> String {
         Some(0) => format!("{}: back the second the outage was over.", record.name),
         Some(1) => format!("{}: back 1 second after the outage.", record.name),
         Some(seconds) => format!("{}: back {seconds} seconds after the outage.", record.name),
-        None => format!("{}: not back within {} seconds.", record.name, watched()),
+        None => format!("{}: still not back {} seconds after the outage.", record.name, watched()),
     };
     records.iter().map(sentence).collect::<Vec<_>>().join("\n")
 }
