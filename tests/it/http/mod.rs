@@ -1,5 +1,8 @@
 //! HTTP: what is read from answers, what is sent again, and what ends with the deadline.
 
 mod body;
+mod call_headers;
 mod classify;
+mod edge;
 mod idempotency;
+mod response_body;
