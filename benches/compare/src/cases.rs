@@ -12,7 +12,7 @@ pub(crate) const MIN_CALLS: u32 = 20;
 /// Failed calls that open every breaker: more than any of them counts at a time.
 pub(crate) const TRIPPING: u64 = 200;
 /// Longer than any run, so that an open breaker stays so.
-pub(crate) const OPEN_FOR: Duration = Duration::from_secs(3_600);
+pub(crate) const OPEN_FOR: Duration = Duration::from_hours(1);
 /// Attempts in all, the first included.
 pub(crate) const ATTEMPTS: u32 = 3;
 /// The share of calls that may be retried.

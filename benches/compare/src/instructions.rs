@@ -1,7 +1,7 @@
 //! Instructions per call, counted by valgrind: exact, and the same on a busy machine.
 //!
 //! The program runs itself under callgrind, once with few calls and once with many: the difference is what the calls
-//! took, without the start of the program. What runs in the kernel, and in its page of fast clocks, is not in it.
+//! took, without what begins and ends a batch. What runs in the kernel, and in its page of fast clocks, is not in it.
 
 use std::env;
 use std::io;
@@ -10,6 +10,7 @@ use std::process::Command;
 use crate::cases::Entry;
 use crate::environment::Environment;
 use crate::measure::batch;
+use crate::run::Run;
 
 const FEW: u64 = 1_000;
 const MANY: u64 = 11_000;
@@ -32,12 +33,19 @@ pub(crate) fn per_call(entry: &Entry) -> io::Result<Option<f64>> {
 pub(crate) fn make_calls(entry: &Entry, environment: &Environment, calls: u64) {
     let mut handles = (entry.make)(environment, 1);
     let run = handles.first_mut().expect("one handle was asked for");
-    batch(entry, run.as_mut(), calls);
+    counted_batch(entry, run.as_mut(), calls);
+}
+
+/// Where callgrind counts.
+#[inline(never)]
+fn counted_batch(entry: &Entry, run: &mut dyn Run, calls: u64) {
+    batch(entry, run, calls);
 }
 
 fn run(entry: &Entry, calls: u64) -> io::Result<Option<u64>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=*counted_batch*")
         .arg(env::current_exe()?)
         .args(["--only-case", entry.case, "--only-subject", entry.subject])
         .args(["--calls", &calls.to_string()])

@@ -66,14 +66,14 @@ pub(crate) fn alone(entry: &Entry, environment: &Environment, plan: Plan) -> Rou
     let calls = calibrate(plan.sample, |calls| {
         let start = cpu_time();
         batch(entry, run.as_mut(), calls);
-        cpu_time() - start
+        cpu_time().saturating_sub(start)
     });
     let nanos = (0..plan.samples)
         .map(|_| {
             let start = cpu_time();
             batch(entry, run.as_mut(), calls);
             environment.turn();
-            per_call(cpu_time() - start, calls)
+            per_call(cpu_time().saturating_sub(start), calls)
         })
         .collect();
     environment.turn();
@@ -115,9 +115,10 @@ pub(crate) fn together(entry: &Entry, environment: &Environment, plan: Plan) -> 
         for _ in 0..plan.samples * MISSES {
             let (ours, theirs) = both(calls);
             if ours.overlap(theirs) >= OVERLAP {
-                nanos.push(
-                    (per_call(ours.length(), calls) + per_call(theirs.length(), calls)) / 2.0,
-                );
+                nanos.push(f64::midpoint(
+                    per_call(ours.length(), calls),
+                    per_call(theirs.length(), calls),
+                ));
             }
             if nanos.len() == plan.samples {
                 break;

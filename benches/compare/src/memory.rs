@@ -13,7 +13,7 @@ pub(crate) const BREAKER: &str = "memory/breaker";
 pub(crate) const KEY: &str = "memory/key";
 
 /// Breakers or keys that live at a time.
-const COUNT: u64 = 1_000;
+const COUNT: u32 = 1_000;
 
 type Make = fn(&Environment) -> Box<dyn Run>;
 
@@ -61,13 +61,14 @@ fn keys(environment: &Environment, make: Make) -> AllocationInfo {
     let mut keyed = make(environment);
     // Requests are their own keys, and a run counts its requests from zero.
     let first = 64;
+    let all = first + u64::from(COUNT);
     opt_out(|| assert_eq!(keyed.run(first), first, "the calls were answered"));
-    measure(|| assert_eq!(keyed.run(first + COUNT), first + COUNT, "the calls were answered"))
+    measure(|| assert_eq!(keyed.run(all), all, "the calls were answered"))
 }
 
 fn row(case: &'static str, subject: &'static str, info: AllocationInfo) -> Row {
     #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
-    let each = |sum: i64| sum as f64 / COUNT as f64;
+    let each = |sum: i64| sum as f64 / f64::from(COUNT);
     Row {
         case,
         subject,

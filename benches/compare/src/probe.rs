@@ -98,23 +98,31 @@ impl Future for Later {
 
 fn answer(request: u64) -> Result<u64, Fault> {
     CALLS.set(CALLS.get() + 1);
-    if request == BROKEN { Err(Fault::Broken) } else { Ok(request) }
+    if request == BROKEN { Err(Fault::Broken { request }) } else { Ok(request) }
 }
 
-/// An application's own error, as wide for every subject.
+/// An application's own error.
+///
+/// What it holds is as wide as the answer. A narrower one costs every subject two failed store forwardings per call
+/// (some 7 ns), which would hide the differences.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The service failed.
-    Broken,
+    Broken { request: u64 },
     /// A policy of a peer ended the call.
-    Refused,
+    Refused { wait_millis: u64 },
+}
+
+impl Fault {
+    /// A refusal that tells no wait.
+    pub(crate) const REFUSED: Self = Self::Refused { wait_millis: 0 };
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken => f.write_str("the service failed"),
-            Self::Refused => f.write_str("a policy ended the call"),
+            Self::Broken { request } => write!(f, "the service failed at request {request}"),
+            Self::Refused { wait_millis } => write!(f, "come back in {wait_millis} ms"),
         }
     }
 }

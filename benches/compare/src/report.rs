@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::bars::{BARS, US, Verdict, find};
+use crate::bars::{BARS, Bar, US, Verdict, find};
 use crate::rows::Row;
 
 /// One line for each case and number of threads, and one for each bar.
@@ -43,7 +43,7 @@ pub(crate) fn table(rows: &[Row], verdicts: &[Verdict]) -> String {
 fn line(rows: &[Row], case: &str, threads: usize) -> String {
     let of = |subject| find(rows, case, subject, threads).map_or_else(String::new, cell);
     let bar = BARS.iter().find(|bar| bar.case == case && bar.threads == threads);
-    let says = bar.map_or_else(String::new, |bar| bar.says());
+    let says = bar.map_or_else(String::new, Bar::says);
     let ratio = bar.and_then(|bar| bar.measured(rows));
     let measured = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} ×"));
     let holds = bar.zip(ratio).map_or("", |(bar, ratio)| yes(ratio <= bar.ratio));
@@ -62,14 +62,11 @@ fn cell(row: &Row) -> String {
     let Some(nanos) = row.nanos else {
         return format!("{:.0} B", row.bytes);
     };
-    let mut cell = number(nanos.median);
-    if row.allocs > 0.0 {
-        cell.push_str(&format!(" ({})", number(row.allocs)));
-    }
-    if let Some(instructions) = row.instructions {
-        cell.push_str(&format!(" [{instructions:.0} instr]"));
-    }
-    cell
+    let allocs =
+        if row.allocs > 0.0 { format!(" ({})", number(row.allocs)) } else { String::new() };
+    let instructions =
+        row.instructions.map_or_else(String::new, |count| format!(" [{count:.0} instr]"));
+    format!("{}{allocs}{instructions}", number(nanos.median))
 }
 
 /// Three digits, as that is what such a measurement is worth.

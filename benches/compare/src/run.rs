@@ -1,15 +1,18 @@
 //! Makes calls through a subject, whatever the form it has: a tower service, a `layered` one, or an async closure.
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::thread::yield_now;
+use std::time::{Duration, Instant};
 
 use tower::Service;
 
 use crate::probe::BROKEN;
 
-/// Polls after which a call counts as hung.
-const PATIENCE: u32 = 100_000;
+/// How long a call may stay pending. A peer's lock may be held by a thread that the system has put aside.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A subject, ready to be called on one thread.
 pub(crate) trait Run: Send {
@@ -45,7 +48,7 @@ where
 {
     type Error = S::Error;
 
-    #[inline(always)]
+    #[inline]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, S::Error> {
         let mut polls = 0;
         loop {
@@ -65,7 +68,7 @@ where
 {
     type Error = E;
 
-    #[inline(always)]
+    #[inline]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
         finish(self.0.execute(request), cx)
     }
@@ -77,7 +80,7 @@ where
 {
     type Error = E;
 
-    #[inline(always)]
+    #[inline]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
         finish((self.0)(request), cx)
     }
@@ -134,7 +137,7 @@ where
     Box::new(Judged { caller, is_right })
 }
 
-#[inline(always)]
+#[inline]
 fn finish<F>(future: F, cx: &mut Context<'_>) -> F::Output
 where
     F: Future,
@@ -149,8 +152,22 @@ where
     }
 }
 
-#[inline(always)]
+#[inline]
 fn be_patient(polls: &mut u32) {
-    *polls += 1;
-    assert!(*polls < PATIENCE, "a call hangs");
+    *polls = polls.wrapping_add(1);
+    if polls.is_multiple_of(1 << 12) {
+        wait(*polls);
+    }
+}
+
+#[cold]
+fn wait(polls: u32) {
+    thread_local! {
+        static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let first = polls == 1 << 12;
+    let since = SINCE.get().filter(|_| !first).unwrap_or_else(Instant::now);
+    SINCE.set(Some(since));
+    assert!(since.elapsed() < PATIENCE, "a call hangs");
+    yield_now();
 }

@@ -14,7 +14,7 @@ pub(crate) const EMPTY: &str = "breaker/window-empty";
 pub(crate) const FULL: &str = "breaker/window-full";
 
 /// Longer than it takes to fill.
-const SPAN: Duration = Duration::from_secs(60);
+const SPAN: Duration = Duration::from_mins(1);
 /// Calls in a full window: 1,000 a second.
 const FILLED: u64 = 60_000;
 /// Calls of one sample: few, so that an empty window stays nearly so.
@@ -61,7 +61,7 @@ fn sample(run: &mut dyn Run, clock: Duration) -> f64 {
     calls(run, WARM);
     let start = cpu_time();
     calls(run, CALLS);
-    per_call((cpu_time() - start).saturating_sub(clock), CALLS)
+    per_call(cpu_time().saturating_sub(start).saturating_sub(clock), CALLS)
 }
 
 fn calls(run: &mut dyn Run, calls: u64) {
@@ -75,7 +75,7 @@ fn clock_cost() -> Duration {
     let mut costs = (0..101)
         .map(|_| {
             let start = cpu_time();
-            cpu_time() - start
+            cpu_time().saturating_sub(start)
         })
         .collect::<Vec<_>>();
     costs.sort();

@@ -16,7 +16,7 @@ pub(super) fn entries() -> Vec<Entry> {
         let burst = NonZeroU32::new(BURST).expect("the burst is above zero");
         let limiter = Arc::new(RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)));
         let caller = Closure(async move |request| {
-            limiter.check().map_err(|_| Fault::Refused)?;
+            limiter.check().map_err(|_| Fault::REFUSED)?;
             AtOnce.call(request).await
         });
         handles(&caller, threads, answered)

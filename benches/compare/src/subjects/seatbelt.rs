@@ -35,7 +35,7 @@ fn entries_of(subject: &'static str, clock: fn(&Environment) -> &Clock) -> Vec<E
         Entry::new("breaker/open", subject, move |environment, threads| {
             let service = (breaker(&context(environment), WINDOW), execute(AtOnce)).into_service();
             handles(&Layered(service), threads, |caller| {
-                let mut run = rejected(caller, |error| matches!(error, Fault::Refused));
+                let mut run = rejected(caller, |error| matches!(error, Fault::Refused { .. }));
                 run.fail(TRIPPING);
                 run
             })
@@ -94,7 +94,7 @@ pub(crate) fn keyed(environment: &Environment) -> Box<dyn Run> {
 fn breaker(context: &Context, span: Duration) -> BreakerLayer<u64, Answer> {
     Breaker::layer("breaker", context)
         .recovery_with(|answer, _| recovery(answer))
-        .rejected_input_error(|_, _| Fault::Refused)
+        .rejected_input_error(|_, _| Fault::REFUSED)
         .failure_threshold(0.5)
         .min_throughput(MIN_CALLS)
         .sampling_duration(span)
@@ -109,7 +109,7 @@ fn retry(context: &Context) -> RetryLayer<u64, Answer> {
 }
 
 fn timeout(context: &Context, after: Duration) -> TimeoutLayer<u64, Answer> {
-    Timeout::layer("timeout", context).timeout_error(|_| Fault::Refused).timeout(after)
+    Timeout::layer("timeout", context).timeout_error(|_| Fault::REFUSED).timeout(after)
 }
 
 fn recovery(answer: &Answer) -> RecoveryInfo {

@@ -17,7 +17,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new("bulkhead/free", SUBJECT, |_, threads| {
             let semaphore = Arc::new(Semaphore::new(PLACES as usize));
             let caller = Closure(async move |request| {
-                let _permit = semaphore.try_acquire().map_err(|_| Fault::Refused)?;
+                let _permit = semaphore.try_acquire().map_err(|_| Fault::REFUSED)?;
                 AtOnce.call(request).await
             });
             handles(&caller, threads, answered)
@@ -33,7 +33,7 @@ where
         let mut probe = probe;
         match timeout(TOTAL, probe.call(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Fault::Refused),
+            Err(_) => Err(Fault::REFUSED),
         }
     });
     handles(&caller, threads, answered)

@@ -37,7 +37,7 @@ pub(super) fn entries() -> Vec<Entry> {
         }),
         // A fixed window, and not to be cloned. It is given a window that no run fills.
         Entry::new("rate/free", "tower", |_, _| {
-            let rate = Rate::new(u64::from(BURST), Duration::from_secs(3_600));
+            let rate = Rate::new(u64::from(BURST), Duration::from_hours(1));
             vec![answered(Tower(RateLimit::new(AtOnce, rate)))]
         })
         .alone(),
