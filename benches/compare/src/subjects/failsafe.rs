@@ -7,7 +7,7 @@ use failsafe::{Config, Error, backoff, failure_policy};
 use tower::Service as _;
 
 use crate::cases::{Entry, MIN_CALLS, OPEN_FOR, TRIPPING, WINDOW, handles};
-use crate::probe::{AtOnce, Fault};
+use crate::probe::{AtOnce, Fault, Rejecting};
 use crate::run::{Caller, Closure, Run, answered, rejected};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -21,7 +21,7 @@ pub(super) fn entries() -> Vec<Entry> {
                 failure_policy::consecutive_failures(MIN_CALLS, backoff::constant(OPEN_FOR));
             let breaker = Config::new().failure_policy(policy).build();
             let caller = Closure(async move |request| {
-                breaker.call(async { AtOnce.call(request).await }).await
+                breaker.call(async { Rejecting.call(request).await }).await
             });
             handles(&caller, threads, |caller| {
                 let mut run = rejected(caller, |error| matches!(error, Error::Rejected));

@@ -7,7 +7,7 @@ use governor::{Quota, RateLimiter};
 use tower::Service as _;
 
 use crate::cases::{BURST, Entry, RATE, handles};
-use crate::probe::{AtOnce, Fault};
+use crate::probe::{AtOnce, Failure as _, Fault};
 use crate::run::{Closure, answered};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -16,7 +16,7 @@ pub(super) fn entries() -> Vec<Entry> {
         let burst = NonZeroU32::new(BURST).expect("the burst is above zero");
         let limiter = Arc::new(RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)));
         let caller = Closure(async move |request| {
-            limiter.check().map_err(|_| Fault::REFUSED)?;
+            limiter.check().map_err(|_| Fault::refused())?;
             AtOnce.call(request).await
         });
         handles(&caller, threads, answered)

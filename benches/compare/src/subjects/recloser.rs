@@ -4,7 +4,7 @@ use recloser::{AsyncRecloser, Error, Recloser};
 use tower::Service as _;
 
 use crate::cases::{Entry, MIN_CALLS, OPEN_FOR, TRIPPING, handles};
-use crate::probe::{AtOnce, Fault};
+use crate::probe::{AtOnce, Fault, Rejecting};
 use crate::run::{Caller, Closure, Run, answered, rejected};
 
 /// Calls over which it counts.
@@ -16,7 +16,11 @@ pub(super) fn entries() -> Vec<Entry> {
             handles(&over(COUNT), threads, answered)
         }),
         Entry::new("breaker/open", SUBJECT, |_, threads| {
-            handles(&over(MIN_CALLS as usize), threads, |caller| {
+            let recloser = recloser(MIN_CALLS as usize);
+            let caller = Closure(async move |request| {
+                recloser.call(async { Rejecting.call(request).await }).await
+            });
+            handles(&caller, threads, |caller| {
                 let mut run = rejected(caller, |error| matches!(error, Error::Rejected));
                 run.fail(TRIPPING);
                 run
@@ -31,9 +35,13 @@ pub(crate) fn one() -> Box<dyn Run> {
 }
 
 fn over(calls: usize) -> impl Caller<Error = Error<Fault>> + Clone {
-    let recloser = Recloser::custom().error_rate(0.5).closed_len(calls).open_wait(OPEN_FOR).build();
-    let recloser = AsyncRecloser::from(recloser);
+    let recloser = recloser(calls);
     Closure(async move |request| recloser.call(async { AtOnce.call(request).await }).await)
+}
+
+fn recloser(calls: usize) -> AsyncRecloser {
+    let recloser = Recloser::custom().error_rate(0.5).closed_len(calls).open_wait(OPEN_FOR).build();
+    AsyncRecloser::from(recloser)
 }
 
 const SUBJECT: &str = "recloser";

@@ -11,12 +11,13 @@ use seatbelt::retry::{Retry, RetryLayer};
 use seatbelt::timeout::{Timeout, TimeoutLayer};
 use seatbelt::{RecoveryInfo, ResilienceContext};
 use tick::Clock;
+use tower::Service as _;
 
 use crate::cases::{
     ATTEMPT, ATTEMPTS, Entry, MIN_CALLS, OPEN_FOR, TOTAL, TRIPPING, WINDOW, handles,
 };
 use crate::environment::Environment;
-use crate::probe::{AtOnce, Fault, PendingOnce, Probe};
+use crate::probe::{AtOnce, Failure, Fault, Inline, PendingOnce, Probe, Rejecting};
 use crate::run::{Layered, Run, answered, rejected};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -33,9 +34,11 @@ fn entries_of(subject: &'static str, clock: fn(&Environment) -> &Clock) -> Vec<E
             handles(&Layered(service), threads, answered)
         }),
         Entry::new("breaker/open", subject, move |environment, threads| {
-            let service = (breaker(&context(environment), WINDOW), execute(AtOnce)).into_service();
+            let context = ResilienceContext::new(clock(environment));
+            let breaker = breaker::<Inline>(&context, WINDOW);
+            let service = (breaker, Execute::new(|request| Rejecting.call(request))).into_service();
             handles(&Layered(service), threads, |caller| {
-                let mut run = rejected(caller, |error| matches!(error, Fault::Refused { .. }));
+                let mut run = rejected(caller, Failure::is_refused);
                 run.fail(TRIPPING);
                 run
             })
@@ -91,10 +94,16 @@ pub(crate) fn keyed(environment: &Environment) -> Box<dyn Run> {
     answered(Layered((breaker, execute(AtOnce)).into_service()))
 }
 
-fn breaker(context: &Context, span: Duration) -> BreakerLayer<u64, Answer> {
+fn breaker<E>(
+    context: &ResilienceContext<u64, Result<u64, E>>,
+    span: Duration,
+) -> BreakerLayer<u64, Result<u64, E>>
+where
+    E: Failure,
+{
     Breaker::layer("breaker", context)
         .recovery_with(|answer, _| recovery(answer))
-        .rejected_input_error(|_, _| Fault::REFUSED)
+        .rejected_input_error(|_, _| E::refused())
         .failure_threshold(0.5)
         .min_throughput(MIN_CALLS)
         .sampling_duration(span)
@@ -109,10 +118,10 @@ fn retry(context: &Context) -> RetryLayer<u64, Answer> {
 }
 
 fn timeout(context: &Context, after: Duration) -> TimeoutLayer<u64, Answer> {
-    Timeout::layer("timeout", context).timeout_error(|_| Fault::REFUSED).timeout(after)
+    Timeout::layer("timeout", context).timeout_error(|_| Fault::refused()).timeout(after)
 }
 
-fn recovery(answer: &Answer) -> RecoveryInfo {
+fn recovery<E>(answer: &Result<u64, E>) -> RecoveryInfo {
     if answer.is_ok() { RecoveryInfo::never() } else { RecoveryInfo::retry() }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tower::Service as _;
 
 use crate::cases::{Entry, PLACES, TOTAL, handles};
-use crate::probe::{AtOnce, Fault, PendingOnce, Probe};
+use crate::probe::{AtOnce, Failure as _, Fault, PendingOnce, Probe};
 use crate::run::{Closure, Run, answered};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -17,7 +17,7 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new("bulkhead/free", SUBJECT, |_, threads| {
             let semaphore = Arc::new(Semaphore::new(PLACES as usize));
             let caller = Closure(async move |request| {
-                let _permit = semaphore.try_acquire().map_err(|_| Fault::REFUSED)?;
+                let _permit = semaphore.try_acquire().map_err(|_| Fault::refused())?;
                 AtOnce.call(request).await
             });
             handles(&caller, threads, answered)
@@ -33,7 +33,7 @@ where
         let mut probe = probe;
         match timeout(TOTAL, probe.call(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Fault::REFUSED),
+            Err(_) => Err(Fault::refused()),
         }
     });
     handles(&caller, threads, answered)

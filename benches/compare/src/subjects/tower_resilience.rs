@@ -19,7 +19,7 @@ use crate::cases::{
     ATTEMPT, ATTEMPTS, BUDGET_FLOOR, BURST, Entry, MIN_CALLS, OPEN_FOR, PLACES, RATE, TOTAL,
     TRIPPING, handles,
 };
-use crate::probe::{AtOnce, PendingOnce, Probe};
+use crate::probe::{AtOnce, PendingOnce, Probe, Rejecting};
 use crate::run::{Run, Tower, answered, rejected};
 
 /// Calls over which the breaker counts, where it counts calls.
@@ -31,7 +31,7 @@ pub(super) fn entries() -> Vec<Entry> {
             handles(&Tower(layer(breaker()).layer(AtOnce)), threads, answered)
         }),
         Entry::new("breaker/open", SUBJECT, |_, threads| {
-            handles(&Tower(layer(breaker()).layer(AtOnce)), threads, |caller| {
+            handles(&Tower(layer(breaker()).layer(Rejecting)), threads, |caller| {
                 let mut run =
                     rejected(caller, |error| matches!(error, CircuitBreakerError::OpenCircuit));
                 run.fail(TRIPPING);
