@@ -9,8 +9,10 @@
 mod mutex;
 mod per_thread;
 
-pub(crate) use mutex::{Guard, Mutex};
-pub(crate) use per_thread::{Own, PerThread, owned_cells};
+pub(crate) use mutex::Mutex;
+pub(crate) use per_thread::PerThread;
+#[cfg(test)]
+pub(crate) use per_thread::owned_cells;
 
 #[cfg(not(all(test, seawall_loom)))]
 mod imp {
