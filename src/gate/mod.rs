@@ -89,6 +89,14 @@ pub trait Gate<Request> {
     fn shut(&self) -> Option<Rejection> {
         None
     }
+
+    /// A call was turned away because of what [`shut`](Self::shut) said, without being asked about.
+    ///
+    /// For counting; the default does nothing.
+    #[inline]
+    fn turned_away(&self, rejection: &Rejection) {
+        let _ = rejection;
+    }
 }
 
 /// A call that was let in.
@@ -139,6 +147,13 @@ where
     #[inline]
     fn shut(&self) -> Option<Rejection> {
         self.as_ref().and_then(G::shut)
+    }
+
+    #[inline]
+    fn turned_away(&self, rejection: &Rejection) {
+        if let Some(gate) = self {
+            gate.turned_away(rejection);
+        }
     }
 }
 

@@ -66,6 +66,7 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         if let Some(rejection) = self.shut.take() {
+            self.gate.turned_away(&rejection);
             return ResponseFuture::rejected(rejection);
         }
         match self.gate.enter(&request) {
