@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod circuit_breaker;
 pub mod backoff;
 pub mod budget;
+pub mod circuit_breaker;
 pub mod context;
 pub mod error;
 pub mod fallback;
@@ -21,7 +21,10 @@ mod slot;
 mod sync;
 pub mod telemetry;
 pub mod time;
+<<<<<<< HEAD
 pub mod timeout;
+=======
+>>>>>>> bf38481 (Add the circuit breaker: one word, a sliding window, a naive model beside it)
 mod window;
 
 pub use error::{Error, Reason, Rejection};

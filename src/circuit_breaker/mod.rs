@@ -409,6 +409,11 @@ impl<Request> Gate<Request> for CircuitBreaker {
         let Shared { core, family } = &*self.shared;
         core.peek(&**family).map(|shut| self.shared.rejection(shut))
     }
+
+    #[inline]
+    fn turned_away(&self, rejection: &Rejection) {
+        self.shared.family.emitter.emit(EventKind::Rejected { reason: rejection.reason() });
+    }
 }
 
 impl Measure for CircuitBreaker {
