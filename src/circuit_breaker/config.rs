@@ -301,6 +301,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.jitter) {
             return Err(InvalidConfig::new("jitter", "from 0 to 1"));
         }
+        let open_nanos = within("open_for", self.open_for, MILLISECOND)?;
         let max_open_for = self.max_open_for.unwrap_or(self.open_for);
         if max_open_for < self.open_for {
             return Err(InvalidConfig::new("max_open_for", "`open_for` at least"));
@@ -312,7 +313,7 @@ impl Config {
             max_open_nanos: within("max_open_for", max_open_for, MILLISECOND)?,
             max_pause_nanos: within("max_pause", self.max_pause, Duration::ZERO)?,
             min_calls: self.least_calls()?,
-            open_nanos: within("open_for", self.open_for, MILLISECOND)?,
+            open_nanos,
             probe_lease_nanos: within("probe_lease", self.probe_lease, MILLISECOND)?,
             probes: self.places()?,
             ramp_nanos: within("ramp", self.ramp, Duration::ZERO)?,

@@ -19,6 +19,8 @@
 
 mod calls;
 mod running;
+#[cfg(test)]
+mod tests;
 
 use std::hint;
 

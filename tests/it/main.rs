@@ -1,4 +1,6 @@
 //! Tests through the public API only, with time paused.
 
+mod circuit_breaker;
+
 #[cfg(feature = "http")]
 mod http;

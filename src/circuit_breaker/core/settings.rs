@@ -1,6 +1,8 @@
 //! Settings, checked, as atomics: they may change while calls run.
 
-use crate::sync::{AtomicU64, Ordering};
+// Not `sync`'s: each setting makes sense by itself and publishes nothing, so there is nothing in
+// their order for a model to check.
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Means that a setting is off, or that a time never comes.
 pub(in crate::circuit_breaker) const OFF: u64 = u64::MAX;
