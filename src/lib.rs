@@ -21,10 +21,7 @@ mod slot;
 mod sync;
 pub mod telemetry;
 pub mod time;
-<<<<<<< HEAD
 pub mod timeout;
-=======
->>>>>>> bf38481 (Add the circuit breaker: one word, a sliding window, a naive model beside it)
 mod window;
 
 pub use error::{Error, Reason, Rejection};
