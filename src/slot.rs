@@ -96,6 +96,17 @@ impl<T> Slot<T> {
         Self { repr: Repr::Counted(Arc::new(value)) }
     }
 
+    /// Whether this is the only handle there is. Never true of one from a [`Pool`], which does not
+    /// know.
+    ///
+    /// The answer holds as long as nobody else can get at this handle to clone it.
+    pub(crate) fn is_unique(&self) -> bool {
+        match &self.repr {
+            Repr::Pooled(_) => false,
+            Repr::Counted(value) => Arc::strong_count(value) == 1,
+        }
+    }
+
     /// Whether both are handles to the same `T`.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         std::ptr::eq(&raw const **self, &raw const **other)

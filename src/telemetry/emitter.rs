@@ -31,6 +31,17 @@ impl Emitter {
         }
     }
 
+    /// For another policy of the same name, with the same observer.
+    pub(crate) fn sibling(&self) -> Self {
+        let observer = self.observer.lock().clone();
+        Self {
+            pattern: self.pattern,
+            name: self.name,
+            observed: AtomicBool::new(observer.is_some()),
+            observer: Mutex::new(observer),
+        }
+    }
+
     /// The policy's name.
     #[inline]
     pub(crate) const fn name(&self) -> &'static str {
