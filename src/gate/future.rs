@@ -41,7 +41,7 @@ enum State<F, P, C> {
 
 impl<F, P, C> ResponseFuture<F, P, C> {
     #[inline]
-    pub(super) const fn admitted(inner: F, permit: P, classify: C) -> Self {
+    pub(crate) const fn admitted(inner: F, permit: P, classify: C) -> Self {
         let state = State::Admitted { inner, permit: Some(permit), pending: false, classify };
         Self { state }
     }

@@ -59,12 +59,16 @@
 //! - Nothing waits. Waiting is [`queue`](crate::queue)'s.
 
 mod future;
+pub mod keyed;
 mod layer;
 mod service;
+mod waitable;
 
 pub use future::ResponseFuture;
+pub use keyed::{Keyed, KeyedBy, KeyedPlace, Sibling};
 pub use layer::GateLayer;
 pub use service::GateService;
+pub use waitable::Waitable;
 
 use crate::error::Rejection;
 use crate::outcome::Outcome;

@@ -1,0 +1,281 @@
+//! A hash table that knows which of its entries was used last.
+
+use std::borrow::Borrow;
+
+/// A table of at most `u32::MAX` entries, in the order of their last use.
+///
+/// Chained hashing over a vector of nodes, which are also the links of the list by use. All steps
+/// are O(1) but growing, and [`evict`](Self::evict), which looks at as many entries as it is told
+/// to. The caller hashes, outside of its lock.
+#[derive(Debug)]
+pub(super) struct Table<K, V> {
+    nodes: Vec<Option<Node<K, V>>>,
+    /// First nodes of chains; a power of two of them.
+    buckets: Vec<Index>,
+    free: Vec<u32>,
+    newest: Index,
+    oldest: Index,
+}
+
+#[derive(Debug)]
+struct Node<K, V> {
+    key: K,
+    value: V,
+    hash: u64,
+    chained: Index,
+    newer: Index,
+    older: Index,
+}
+
+type Index = Option<u32>;
+
+impl<K, V> Table<K, V> {
+    pub(super) const fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            buckets: Vec::new(),
+            free: Vec::new(),
+            newest: None,
+            oldest: None,
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.nodes.len() - self.free.len()
+    }
+
+    /// The value of `key`, as a look that changes nothing.
+    pub(super) fn peek<Q>(&self, hash: u64, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.find(hash, key).map(|index| &self.node(index).value)
+    }
+
+    /// The value of `key`, which is then the one that was used last.
+    pub(super) fn get<Q>(&mut self, hash: u64, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let index = self.find(hash, key)?;
+        self.touch(index);
+        Some(&self.node(index).value)
+    }
+
+    /// Adds an entry whose key is not there yet.
+    pub(super) fn insert(&mut self, hash: u64, key: K, value: V) {
+        if self.len() == self.buckets.len() {
+            self.grow();
+        }
+        let bucket = self.bucket(hash);
+        let chained = self.buckets[bucket];
+        let node = Some(Node { key, value, hash, chained, newer: None, older: None });
+        let index = if let Some(index) = self.free.pop() {
+            self.nodes[index as usize] = node;
+            index
+        } else {
+            self.nodes.push(node);
+            u32::try_from(self.nodes.len() - 1).expect("fewer entries than a `u32` counts")
+        };
+        self.buckets[bucket] = Some(index);
+        self.link(index);
+    }
+
+    /// Takes out the entry that was not used for longest of those that are `idle`, if there is one
+    /// among the `looks` oldest.
+    ///
+    /// The others are in use, and are treated as used just now.
+    pub(super) fn evict(&mut self, looks: usize, idle: impl Fn(&V) -> bool) -> Option<(K, V)> {
+        for _ in 0..looks.min(self.len()) {
+            let index = self.oldest?;
+            if idle(&self.node(index).value) {
+                return self.remove(index);
+            }
+            self.touch(index);
+        }
+        None
+    }
+
+    /// All entries, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.nodes.iter().flatten().map(|node| (&node.key, &node.value))
+    }
+
+    fn find<Q>(&self, hash: u64, key: &Q) -> Index
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let mut next = self.buckets[self.bucket(hash)];
+        while let Some(index) = next {
+            let node = self.node(index);
+            if node.hash == hash && node.key.borrow() == key {
+                return Some(index);
+            }
+            next = node.chained;
+        }
+        None
+    }
+
+    fn remove(&mut self, index: u32) -> Option<(K, V)> {
+        self.unlink(index);
+        let Node { hash, chained, .. } = *self.node(index);
+        let bucket = self.bucket(hash);
+        if self.buckets[bucket] == Some(index) {
+            self.buckets[bucket] = chained;
+        } else {
+            let mut before = self.buckets[bucket];
+            while let Some(other) = before {
+                let node = self.node_mut(other);
+                if node.chained == Some(index) {
+                    node.chained = chained;
+                    break;
+                }
+                before = node.chained;
+            }
+        }
+        self.free.push(index);
+        let node = self.nodes[index as usize].take()?;
+        Some((node.key, node.value))
+    }
+
+    fn grow(&mut self) {
+        let size = (self.buckets.len() * 2).max(8);
+        self.buckets.clear();
+        self.buckets.resize(size, None);
+        for (index, node) in (0_u32..).zip(&mut self.nodes) {
+            if let Some(node) = node {
+                let bucket = bucket(node.hash, size);
+                node.chained = self.buckets[bucket].replace(index);
+            }
+        }
+    }
+
+    fn touch(&mut self, index: u32) {
+        if self.newest != Some(index) {
+            self.unlink(index);
+            self.link(index);
+        }
+    }
+
+    fn link(&mut self, index: u32) {
+        let older = self.newest.replace(index);
+        let node = self.node_mut(index);
+        node.newer = None;
+        node.older = older;
+        match older {
+            Some(older) => self.node_mut(older).newer = Some(index),
+            None => self.oldest = Some(index),
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Node { newer, older, .. } = *self.node(index);
+        match newer {
+            Some(newer) => self.node_mut(newer).older = older,
+            None => self.newest = older,
+        }
+        match older {
+            Some(older) => self.node_mut(older).newer = newer,
+            None => self.oldest = newer,
+        }
+    }
+
+    fn bucket(&self, hash: u64) -> usize {
+        bucket(hash, self.buckets.len())
+    }
+
+    fn node(&self, index: u32) -> &Node<K, V> {
+        self.nodes[index as usize].as_ref().expect("links lead to entries")
+    }
+
+    fn node_mut(&mut self, index: u32) -> &mut Node<K, V> {
+        self.nodes[index as usize].as_mut().expect("links lead to entries")
+    }
+}
+
+fn bucket(hash: u64, buckets: usize) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+    let bits = hash as usize;
+    bits & (buckets - 1)
+}
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Get(u8),
+        Peek(u8),
+        Insert(u8),
+        Evict(u8),
+    }
+
+    proptest! {
+        /// Beside a vector in the order of use. The hash is bad on purpose: chains are long.
+        #[test]
+        fn forgets_in_the_order_of_use(ops in proptest::collection::vec(op(), 0..300)) {
+            let mut table = Table::new();
+            let mut model: Vec<u8> = Vec::new();
+            for op in ops {
+                match op {
+                    Op::Get(key) => {
+                        let place = model.iter().position(|other| *other == key);
+                        prop_assert_eq!(table.get(hash(key), &key), place.map(|_| &key));
+                        if let Some(place) = place {
+                            let key = model.remove(place);
+                            model.push(key);
+                        }
+                    }
+                    Op::Peek(key) => {
+                        let expected = model.contains(&key).then_some(&key);
+                        prop_assert_eq!(table.peek(hash(key), &key), expected);
+                    }
+                    Op::Insert(key) => if !model.contains(&key) {
+                        table.insert(hash(key), key, key);
+                        model.push(key);
+                    }
+                    Op::Evict(below) => {
+                        let looks = 5;
+                        let place = model.iter().take(looks).position(|key| *key < below);
+                        let evicted = table.evict(looks, |key| *key < below);
+                        prop_assert_eq!(evicted, place.map(|place| (model[place], model[place])));
+                        let busy = place.unwrap_or(looks.min(model.len()));
+                        model.rotate_left(busy);
+                        if place.is_some() {
+                            model.remove(0);
+                        }
+                    }
+                }
+                let mut ours: Vec<_> = table.iter().map(|(key, _)| *key).collect();
+                let mut theirs = model.clone();
+                ours.sort_unstable();
+                theirs.sort_unstable();
+                prop_assert_eq!(table.len(), ours.len());
+                prop_assert_eq!(ours, theirs);
+            }
+        }
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            1 => (0..40_u8).prop_map(Op::Get),
+            1 => (0..40_u8).prop_map(Op::Peek),
+            2 => (0..40_u8).prop_map(Op::Insert),
+            1 => (0..60_u8).prop_map(Op::Evict),
+        ]
+    }
+
+    fn hash(key: u8) -> u64 {
+        u64::from(key % 5)
+    }
+}
