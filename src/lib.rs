@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod budget;
+pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod context;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod gate;
 pub mod http;
 mod operation;
 pub mod outcome;
+pub mod queue;
 pub mod replay;
 mod rng;
 mod slot;
