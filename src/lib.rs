@@ -17,6 +17,7 @@ pub mod http;
 mod operation;
 pub mod outcome;
 pub mod queue;
+pub mod rate_limit;
 pub mod replay;
 mod rng;
 mod slot;
