@@ -27,7 +27,7 @@ const LEVELS: &[(usize, &[&str])] = &[
         ],
     ),
     (2, &["telemetry"]),
-    (3, &["gate"]),
+    (3, &["gate", "queue"]),
     (
         4,
         &[
@@ -39,7 +39,6 @@ const LEVELS: &[(usize, &[&str])] = &[
             "fault",
             "hedge",
             "outlier",
-            "queue",
             "rate_limit",
             "retry",
             "throttle",
@@ -57,6 +56,7 @@ const LEVELS: &[(usize, &[&str])] = &[
 /// Imports that the levels forbid and that are right nevertheless, the importer first, each with
 /// its reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("queue", "gate", "it is the driver of all gates that can be waited for"),
     ("outcome", "error", "`ByResult` reads the rejection inside an error"),
     ("rng", "sync", "a seeded generator is one atomic word"),
     ("slot", "sync", "a slot is counted by atomics"),

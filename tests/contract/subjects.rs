@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use seawall::bulkhead::Bulkhead;
 use seawall::error::BoxError;
 use seawall::fallback::FallbackLayer;
+use seawall::gate::Keyed;
+use seawall::rate_limit::Quota;
 use seawall::telemetry::Environment;
 use seawall::timeout::Timeout;
 use tower::Layer;
@@ -50,6 +53,43 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             let layer =
                 FallbackLayer::deferred(async |_: u32, failed: Result<u32, BoxError>| failed);
             Boxed::new(layer.environment(environment).layer(inner))
+        },
+    },
+    Subject {
+        name: "bulkhead",
+        wrap: |inner, environment| {
+            let bulkhead = Bulkhead::builder().max_calls(1).build_in(environment).unwrap();
+            Boxed::new(bulkhead.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "bulkhead with a queue",
+        wrap: |inner, environment| {
+            let bulkhead = Bulkhead::builder().max_calls(1).max_wait(LONG);
+            let bulkhead = bulkhead.build_in(environment).unwrap();
+            Boxed::new(bulkhead.queue_layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "bulkhead by key",
+        wrap: |inner, environment| {
+            let bulkhead = Bulkhead::builder().max_calls(1).build_in(environment).unwrap();
+            Boxed::new(Keyed::new(bulkhead).layer(|_: &u32| ()).layer(inner))
+        },
+    },
+    Subject {
+        name: "rate limit",
+        wrap: |inner, environment| {
+            let limiter = Quota::per_second(1_000_000).build_in(environment).unwrap();
+            Boxed::new(limiter.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "rate limit with a queue",
+        wrap: |inner, environment| {
+            let limiter = Quota::per_second(1_000).burst(1).max_wait(LONG);
+            let limiter = limiter.build_in(environment).unwrap();
+            Boxed::new(limiter.queue_layer().layer(inner))
         },
     },
 ];
