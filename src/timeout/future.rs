@@ -186,3 +186,109 @@ impl<F> PinnedDrop for ResponseFuture<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::mpsc::{Sender, channel};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::error::BoxError;
+    use crate::telemetry::Environment;
+    use crate::time::Clock;
+    use crate::timeout::Timeout;
+
+    /// Tells at its drop whether it was cut.
+    struct Witness(Sender<bool>);
+
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            self.0.send(context::is_cut()).expect("the test listens");
+        }
+    }
+
+    #[test]
+    fn what_a_timeout_ends_is_cut_and_what_a_caller_drops_is_not() {
+        let clock = Clock::manual();
+        let timeout = after(1, &clock);
+        let (sender, cut) = channel();
+        let witness = || {
+            let witness = Witness(sender.clone());
+            timeout.run_with(async || {
+                let _witness = witness;
+                pending::<Result<(), BoxError>>().await
+            })
+        };
+
+        let mut given_up = Box::pin(witness());
+        assert!(poll(given_up.as_mut()).is_pending());
+        drop(given_up);
+        assert_eq!(cut.try_iter().collect::<Vec<_>>(), [false]);
+
+        let mut late = Box::pin(witness());
+        assert!(poll(late.as_mut()).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(poll(late.as_mut()).is_ready());
+        assert_eq!(cut.try_iter().collect::<Vec<_>>(), [true]);
+    }
+
+    #[test]
+    fn the_total_timeout_cuts_through_attempts_that_have_time_left() {
+        let clock = Clock::manual();
+        let (total, attempt) = (after(1, &clock), after(60, &clock));
+        let (sender, cut) = channel();
+        let witness = Witness(sender);
+        let mut call = Box::pin(total.run_with(async || {
+            attempt
+                .run_with(async || {
+                    let _witness = witness;
+                    pending::<Result<(), BoxError>>().await
+                })
+                .await
+        }));
+
+        assert!(poll(call.as_mut()).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(poll(call.as_mut()).is_ready());
+
+        assert_eq!(cut.try_iter().collect::<Vec<_>>(), [true]);
+    }
+
+    #[test]
+    fn a_call_that_is_answered_is_dropped_at_once_and_not_cut() {
+        let clock = Clock::manual();
+        let (sender, cut) = channel();
+        let witness = Witness(sender);
+        let mut timeout = after(1, &clock);
+        let mut call = Box::pin(timeout.begin(|| {
+            let _witness = witness;
+            std::future::poll_fn(move |_| {
+                let _ = &_witness;
+                Poll::Ready(Ok::<_, BoxError>(()))
+            })
+        }));
+
+        assert!(poll(call.as_mut()).is_ready());
+
+        assert_eq!(cut.try_iter().collect::<Vec<_>>(), [false]);
+    }
+
+    #[test]
+    fn what_is_around_a_call_is_small() {
+        let around = size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>();
+
+        assert!(around <= 192, "{around} bytes");
+    }
+
+    fn after(seconds: u64, clock: &Clock) -> Timeout {
+        Timeout::builder()
+            .after(Duration::from_secs(seconds))
+            .build_in(&Environment::new().clock(clock.clone()))
+            .unwrap()
+    }
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+}

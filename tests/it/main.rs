@@ -2,5 +2,10 @@
 
 mod circuit_breaker;
 
+mod context;
+mod fallback;
 #[cfg(feature = "http")]
 mod http;
+#[path = "../contract/task.rs"]
+mod task;
+mod timeout;
