@@ -57,6 +57,9 @@ const LEVELS: &[(usize, &[&str])] = &[
 /// its reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("queue", "gate", "it is the driver of all gates that can be waited for"),
+    ("backoff", "error", "its settings are refused as any other's are"),
+    ("budget", "error", "its settings are refused as any other's are"),
+    ("budget", "telemetry", "it is shared by policies, and its balance is a level"),
     ("outcome", "error", "`ByResult` reads the rejection inside an error"),
     ("rng", "sync", "a seeded generator is one atomic word"),
     ("slot", "sync", "a slot is counted by atomics"),

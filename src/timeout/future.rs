@@ -6,7 +6,7 @@ use std::time::Duration;
 use pin_project::{pin_project, pinned_drop};
 
 use super::Shared;
-use crate::context::{self, Ambient};
+use crate::context::{self, Allowance};
 use crate::error::{Reason, Reject, Rejection};
 use crate::slot::Slot;
 use crate::telemetry::EventKind;
@@ -19,8 +19,8 @@ use crate::time::{Instant, Lane, Timer};
 pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
-    /// The context of the call. Its deadline is known once the timer is set.
-    ambient: Ambient,
+    /// The time that the call has. Its deadline is named when the timer is set.
+    allowed: Allowance,
     limit: Limit,
     timer: Timer,
     lane: Lane,
@@ -42,8 +42,8 @@ enum State<F> {
 /// What ends the call.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
-    /// Not known before the first `Pending`, when the clock is read. Holds the caller's deadline.
-    Unset { outer: Instant },
+    /// Not known before the first `Pending`, when the clock is read.
+    Unset,
     /// The timeout.
     Own,
     /// The caller's deadline, which comes first.
@@ -52,36 +52,31 @@ enum Limit {
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) fn begun(
-        inner: F,
-        ambient: Ambient,
-        outer: Instant,
-        shared: Slot<Shared>,
-        lane: Lane,
-    ) -> Self {
+    pub(super) fn begun(inner: F, allowed: Allowance, shared: Slot<Shared>, lane: Lane) -> Self {
+        let state = State::Calling { inner };
+        Self { state, allowed, limit: Limit::Unset, timer: Timer::idle(), lane, shared }
+    }
+
+    #[cold]
+    pub(super) fn late(shared: Slot<Shared>, lane: Lane) -> Self {
+        let allowed = Allowance::new(Duration::MAX);
         Self {
-            state: State::Calling { inner },
-            ambient,
-            limit: Limit::Unset { outer },
+            state: State::Late,
+            allowed,
+            limit: Limit::Unset,
             timer: Timer::idle(),
             lane,
             shared,
         }
     }
 
-    #[cold]
-    pub(super) fn late(shared: Slot<Shared>, lane: Lane) -> Self {
-        let ambient = Ambient::current();
-        let limit = Limit::Own;
-        Self { state: State::Late, ambient, limit, timer: Timer::idle(), lane, shared }
-    }
-
     /// Whether the time is over. Sets the timer when asked first.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let clock = &this.shared.clock;
-        if let Limit::Unset { outer } = *this.limit {
+        if let Limit::Unset = *this.limit {
             *this.limit = Limit::Own;
+            let outer = context::named_deadline();
             if outer != Instant::FAR_FUTURE {
                 let now = clock.coarse();
                 if outer <= now + this.lane.period() {
@@ -91,10 +86,10 @@ impl<F> ResponseFuture<F> {
         }
         match *this.limit {
             Limit::Outer { until, .. } => this.timer.poll_until(until, clock, cx),
-            Limit::Own | Limit::Unset { .. } => {
+            Limit::Own | Limit::Unset => {
                 let ended = this.timer.poll_timeout(*this.lane, clock, cx);
                 if let Some(end) = this.timer.deadline() {
-                    this.ambient.settle(this.lane.period(), end, clock);
+                    this.allowed.name(end);
                 }
                 ended
             }
@@ -105,10 +100,10 @@ impl<F> ResponseFuture<F> {
     #[cold]
     fn cut(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
-        context::scope(&mut this.ambient.cut(), || this.state.set(State::Done));
+        context::cut(|| this.allowed.scope(|| this.state.set(State::Done)));
         let after = match *this.limit {
             Limit::Outer { allowed, .. } => allowed,
-            Limit::Own | Limit::Unset { .. } => this.lane.period(),
+            Limit::Own | Limit::Unset => this.lane.period(),
         };
         this.shared.emitter.emit(EventKind::TimedOut { after });
         Rejection::new(this.shared.emitter.name(), Reason::TimedOut)
@@ -135,7 +130,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
         // The answer beats the deadline: the time is looked at after the call.
-        match context::scope(this.ambient, || this.state.as_mut().poll_call(cx)) {
+        match this.allowed.scope(|| this.state.as_mut().poll_call(cx)) {
             Called::Answered(answer) => Poll::Ready(answer),
             Called::Pending => {
                 ready!(self.as_mut().poll_end(cx));
@@ -182,7 +177,7 @@ impl<F> PinnedDrop for ResponseFuture<F> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if matches!(*this.state, State::Calling { .. }) {
-            context::scope(this.ambient, || this.state.set(State::Done));
+            this.allowed.scope(|| this.state.set(State::Done));
         }
     }
 }

@@ -98,12 +98,12 @@ pub use service::TimeoutService;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::context::{self, Ambient};
+use crate::context::{self, Allowance};
 use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::slot::{Pool, Slot};
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
-use crate::time::{Clock, Lane, nanos};
+use crate::time::{Clock, Instant, Lane, nanos};
 
 /// Ends calls that take too long.
 ///
@@ -331,19 +331,18 @@ impl Timeout {
     /// Starts a call, unless it is too late for it already.
     #[inline]
     fn begin<F>(&mut self, call: impl FnOnce() -> F) -> ResponseFuture<F> {
-        let ambient = Ambient::current();
         // Only a deadline that somebody has named is compared: a lazy one began just now.
-        let outer = ambient.named_deadline();
-        if outer != crate::time::Instant::FAR_FUTURE && self.shared.clock.has_passed(outer) {
+        let outer = context::named_deadline();
+        if outer != Instant::FAR_FUTURE && self.shared.clock.has_passed(outer) {
             return ResponseFuture::late(self.shared.clone(), self.lane);
         }
         let after = self.shared.after();
         if self.lane.period() != after {
             self.lane = Lane::of(after);
         }
-        let mut ambient = ambient.within(after);
-        let inner = context::scope(&mut ambient, call);
-        ResponseFuture::begun(inner, ambient, outer, self.shared.clone(), self.lane)
+        let mut allowed = Allowance::new(after);
+        let inner = allowed.scope(call);
+        ResponseFuture::begun(inner, allowed, self.shared.clone(), self.lane)
     }
 }
 

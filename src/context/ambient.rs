@@ -1,0 +1,343 @@
+//! The thread-local that the context travels in.
+//!
+//! Each part is a cell of its own, and is read and written whole: a copy of all in one would be
+//! read wider than it was written, which stalls the processor for longer than all the rest takes.
+//! What changes one part puts in and takes out that one only.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::Criticality;
+use crate::time::{Clock, Instant, nanos};
+
+struct Cells {
+    /// Set once somebody has asked; [`Instant::FAR_FUTURE`] is none.
+    deadline: Cell<Instant>,
+    /// The time that a timeout allows from now on, as long as nobody has asked; `MAX` is none.
+    within_nanos: Cell<u64>,
+    attempt: Cell<u32>,
+    criticality: Cell<Criticality>,
+    cut: Cell<bool>,
+}
+
+thread_local! {
+    static CELLS: Cells = const {
+        Cells {
+            deadline: Cell::new(Instant::FAR_FUTURE),
+            within_nanos: Cell::new(u64::MAX),
+            attempt: Cell::new(1),
+            criticality: Cell::new(Criticality::Default),
+            cut: Cell::new(false),
+        }
+    };
+}
+
+/// All that travels, as a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ambient {
+    pub(super) deadline: Instant,
+    within_nanos: u64,
+    pub(super) attempt: u32,
+    pub(super) criticality: Criticality,
+}
+
+impl Ambient {
+    pub(super) const NONE: Self = Self {
+        deadline: Instant::FAR_FUTURE,
+        within_nanos: u64::MAX,
+        attempt: 1,
+        criticality: Criticality::Default,
+    };
+
+    /// The context of the code that asks.
+    #[inline]
+    pub(crate) fn current() -> Self {
+        CELLS.with(|cells| Self {
+            deadline: cells.deadline.get(),
+            within_nanos: cells.within_nanos.get(),
+            attempt: cells.attempt.get(),
+            criticality: cells.criticality.get(),
+        })
+    }
+
+    /// With this deadline, unless there is an earlier one.
+    #[inline]
+    pub(crate) fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = self.deadline.min(deadline);
+        self
+    }
+
+    /// As that attempt.
+    #[inline]
+    pub(crate) fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+}
+
+/// The deadline. Reads the clock if it was only known relative to the call's start.
+#[inline]
+pub(super) fn deadline(clock: &Clock) -> Option<Instant> {
+    CELLS.with(|cells| {
+        if cells.within_nanos.get() != u64::MAX {
+            let end = clock.now() + Duration::from_nanos(cells.within_nanos.get());
+            cells.deadline.set(cells.deadline.get().min(end));
+            cells.within_nanos.set(u64::MAX);
+        }
+        let deadline = cells.deadline.get();
+        (deadline != Instant::FAR_FUTURE).then_some(deadline)
+    })
+}
+
+/// The deadline as far as somebody has named it, without a look at the clock:
+/// [`Instant::FAR_FUTURE`] if nobody has.
+#[inline]
+pub(crate) fn named_deadline() -> Instant {
+    CELLS.with(|cells| cells.deadline.get())
+}
+
+/// Whether what is being dropped is dropped because its deadline has passed.
+#[inline]
+pub(crate) fn is_cut() -> bool {
+    CELLS.with(|cells| cells.cut.get())
+}
+
+/// Drops a call whose deadline has passed, in `f`: it was not given up by its caller, but took too
+/// long. All that it is made of knows, whatever contexts are put in further in.
+pub(crate) fn cut<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore {
+        cut: bool,
+    }
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CELLS.with(|cells| cells.cut.set(self.cut));
+        }
+    }
+
+    let _restore = Restore { cut: CELLS.with(|cells| cells.cut.replace(true)) };
+    f()
+}
+
+/// Runs `f` in `ambient` and nothing else, and takes it out again, also when `f` panics.
+///
+/// When `f` or what it calls asked for the deadline, `ambient` knows it afterwards.
+#[inline]
+pub(super) fn scope_alone<R>(ambient: &mut Ambient, f: impl FnOnce() -> R) -> R {
+    let _restore = Restore { outer: Ambient::current() };
+    put_in(ambient);
+    let result = f();
+    CELLS.with(|cells| {
+        ambient.deadline = cells.deadline.get();
+        ambient.within_nanos = cells.within_nanos.get();
+    });
+    result
+}
+
+/// Runs `f` in `ambient`, which was taken from a call further out and changed, and takes it out
+/// again, also when `f` panics.
+///
+/// A deadline that has been named further out since then holds.
+#[inline]
+pub(crate) fn scope<R>(ambient: &mut Ambient, f: impl FnOnce() -> R) -> R {
+    ambient.deadline = ambient.deadline.min(named_deadline());
+    scope_alone(ambient, f)
+}
+
+struct Restore {
+    outer: Ambient,
+}
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        put_in(&self.outer);
+    }
+}
+
+#[inline]
+fn put_in(ambient: &Ambient) {
+    CELLS.with(|cells| {
+        cells.deadline.set(ambient.deadline);
+        cells.within_nanos.set(ambient.within_nanos);
+        cells.attempt.set(ambient.attempt);
+        cells.criticality.set(ambient.criticality);
+    });
+}
+
+/// The time that a timeout allows for a call: what it adds to the context of the call's caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Counts from the call's start, until the deadline is named; `MAX` from then on.
+    within_nanos: u64,
+    deadline: Instant,
+}
+
+impl Allowance {
+    #[inline]
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { within_nanos: nanos(timeout), deadline: Instant::FAR_FUTURE }
+    }
+
+    /// Names the deadline, unless that was done before.
+    #[inline]
+    pub(crate) fn name(&mut self, deadline: Instant) {
+        if self.within_nanos != u64::MAX {
+            *self = Self { within_nanos: u64::MAX, deadline };
+        }
+    }
+
+    /// Runs `f` with no more time than this, and takes that out again, also when `f` panics.
+    #[inline]
+    pub(crate) fn scope<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let within_nanos = CELLS.with(|cells| {
+            let outer = cells.within_nanos.get();
+            cells.within_nanos.set(outer.min(self.within_nanos));
+            outer
+        });
+        let deadline = CELLS.with(|cells| {
+            let outer = cells.deadline.get();
+            cells.deadline.set(outer.min(self.deadline));
+            outer
+        });
+        let _restore = RestoreTime { within_nanos, deadline };
+        let result = f();
+        CELLS.with(|cells| {
+            if cells.within_nanos.get() == u64::MAX {
+                self.name(cells.deadline.get());
+            }
+        });
+        result
+    }
+}
+
+struct RestoreTime {
+    within_nanos: u64,
+    deadline: Instant,
+}
+
+impl Drop for RestoreTime {
+    #[inline]
+    fn drop(&mut self) {
+        CELLS.with(|cells| {
+            cells.within_nanos.set(self.within_nanos);
+            cells.deadline.set(self.deadline);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempt;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_first_who_asks_names_the_deadline() {
+        let clock = Clock::manual();
+        let mut allowed = Allowance::new(2 * SECOND);
+
+        let asked = allowed.scope(|| deadline(&clock));
+        clock.advance(SECOND);
+        let again = allowed.scope(|| deadline(&clock));
+
+        assert_eq!(asked, Some(Instant::default() + 2 * SECOND));
+        assert_eq!(asked, again);
+        assert_eq!(deadline(&clock), None);
+    }
+
+    #[test]
+    fn the_earlier_deadline_wins() {
+        let clock = Clock::manual();
+        let soon = clock.now() + SECOND;
+        let mut ambient = Ambient::NONE.until(soon);
+
+        let seen = scope(&mut ambient, || Allowance::new(2 * SECOND).scope(|| deadline(&clock)));
+        assert_eq!(seen, Some(soon));
+
+        let seen = scope(&mut ambient, || Allowance::new(SECOND / 2).scope(|| deadline(&clock)));
+        assert_eq!(seen, Some(clock.now() + SECOND / 2));
+    }
+
+    #[test]
+    fn the_shorter_of_two_times_wins_wherever_it_stands() {
+        let clock = Clock::manual();
+        for (outer, inner) in [(1, 3), (3, 1)] {
+            let seen = Allowance::new(outer * SECOND)
+                .scope(|| Allowance::new(inner * SECOND).scope(|| deadline(&clock)));
+
+            assert_eq!(seen, Some(clock.now() + SECOND));
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_named_once() {
+        let clock = Clock::manual();
+        let end = clock.now() + SECOND;
+        let mut allowed = Allowance::new(SECOND);
+        assert_eq!(allowed.scope(named_deadline), Instant::FAR_FUTURE);
+
+        allowed.name(end);
+        allowed.name(end + SECOND);
+
+        assert_eq!(allowed.scope(named_deadline), end);
+        assert_eq!(allowed.scope(|| deadline(&clock)), Some(end));
+    }
+
+    #[test]
+    fn a_panic_takes_the_context_out_again() {
+        let clock = Clock::manual();
+        let mut ambient = Ambient::NONE.attempt(7);
+
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            scope(&mut ambient, || {
+                Allowance::new(SECOND).scope(|| cut(|| panic!("inside, as expected")));
+            });
+        }));
+
+        assert!(caught.is_err());
+        assert_eq!(attempt(), 1);
+        assert_eq!(deadline(&clock), None);
+        assert!(!is_cut());
+    }
+
+    #[test]
+    fn a_nested_context_ends_with_its_scope() {
+        let mut outer = Ambient::NONE.attempt(2);
+
+        scope(&mut outer, || {
+            let mut inner = Ambient::current().attempt(3);
+            assert_eq!(scope(&mut inner, attempt), 3);
+            assert_eq!(attempt(), 2);
+        });
+    }
+
+    #[test]
+    fn what_was_taken_before_the_deadline_was_named_knows_it_then() {
+        let clock = Clock::manual();
+        let mut allowed = Allowance::new(SECOND);
+        let mut taken = allowed.scope(Ambient::current).attempt(2);
+        allowed.name(clock.now() + SECOND);
+        clock.advance(SECOND / 2);
+
+        let seen = allowed.scope(|| scope(&mut taken, || deadline(&clock)));
+
+        assert_eq!(seen, Some(Instant::default() + SECOND));
+    }
+
+    #[test]
+    fn a_cut_reaches_what_has_a_context_of_its_own() {
+        let mut inner = Ambient::NONE.attempt(2);
+
+        assert!(cut(|| scope(&mut inner, || Allowance::new(SECOND).scope(is_cut))));
+        assert!(!scope(&mut inner, is_cut));
+    }
+
+    #[test]
+    fn endless_time_is_no_deadline() {
+        let clock = Clock::manual();
+
+        assert_eq!(Allowance::new(Duration::MAX).scope(|| deadline(&clock)), None);
+    }
+}
