@@ -26,6 +26,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::error::BoxError;
 use crate::replay::NotReplayable;
 use crate::sync::Mutex;
 
@@ -123,14 +124,14 @@ struct Wakers(Mutex<Vec<(u64, Waker)>>);
 /// use seawall::http::body::BodyError;
 /// use seawall::replay::NotReplayable;
 ///
-/// let error: BodyError<std::io::Error> = BodyError::NotReplayable(NotReplayable::BodyFailed);
+/// let error = BodyError::NotReplayable(NotReplayable::BodyFailed);
 /// assert_eq!(error.to_string(), "the body failed while it was read");
 /// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an error is the body's or ours")]
-pub enum BodyError<E> {
+pub enum BodyError {
     /// The body itself failed.
-    Source(E),
+    Source(BoxError),
     /// The body was to be read again, and could not.
     NotReplayable(NotReplayable),
 }
@@ -209,10 +210,10 @@ impl<B> ReplayBody<B> {
 
 impl<B> Body for ReplayBody<B>
 where
-    B: Body,
+    B: Body<Error: Into<BoxError>>,
 {
     type Data = Bytes;
-    type Error = BodyError<B::Error>;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -222,7 +223,8 @@ where
             Kind::Empty => Poll::Ready(None),
             Kind::Direct { source, .. } => {
                 let frame = ready!(source.as_mut().poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map(into_bytes).map_err(BodyError::Source)))
+                let failed = |error: B::Error| BodyError::Source(error.into());
+                Poll::Ready(frame.map(|frame| frame.map(into_bytes).map_err(failed)))
             }
             Kind::Recorded(reader) => {
                 let read = ready!(reader.poll(cx));
@@ -264,10 +266,10 @@ where
 }
 
 /// What one poll of a reader brought.
-enum Read<B, E> {
+enum Read<B> {
     Frame(Frame<Bytes>),
     End,
-    Error(BodyError<E>),
+    Error(BodyError),
     /// The cap is exceeded: the reader that found out goes on alone.
     Spilled {
         frame: Frame<Bytes>,
@@ -278,9 +280,9 @@ enum Read<B, E> {
 
 impl<B> Reader<B>
 where
-    B: Body,
+    B: Body<Error: Into<BoxError>>,
 {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read<B, B::Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read<B>> {
         if self.ended {
             return Poll::Ready(Read::End);
         }
@@ -336,7 +338,7 @@ where
             }
             Some(Err(error)) => {
                 state.lose(NotReplayable::BodyFailed);
-                Read::Error(BodyError::Source(error))
+                Read::Error(BodyError::Source(error.into()))
             }
             None => {
                 self.ended = true;
@@ -506,10 +508,7 @@ impl<B> fmt::Debug for ReplayBody<B> {
     }
 }
 
-impl<E> fmt::Display for BodyError<E>
-where
-    E: fmt::Display,
-{
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(error) => error.fmt(f),
@@ -518,10 +517,7 @@ where
     }
 }
 
-impl<E> Error for BodyError<E>
-where
-    E: Error + 'static,
-{
+impl Error for BodyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Source(error) => error.source(),

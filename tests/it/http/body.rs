@@ -149,7 +149,8 @@ async fn a_body_that_fails_is_not_sent_again() {
 
     let error = body.collect().await.unwrap_err();
 
-    assert!(matches!(error, BodyError::Source("disk gone")));
+    assert!(matches!(&error, BodyError::Source(source) if source.to_string() == "disk gone"));
+    assert_eq!(error.to_string(), "disk gone");
     assert_eq!(spare.replayable(), Err(NotReplayable::BodyFailed));
     let error = spare.collect().await.unwrap_err();
     assert!(matches!(error, BodyError::NotReplayable(NotReplayable::BodyFailed)));
