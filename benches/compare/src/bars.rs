@@ -114,7 +114,7 @@ fn memory(rows: &[Row]) -> Vec<Verdict> {
         (
             memory::BREAKER,
             "memory of a breaker",
-            BREAKER_BYTES + SHARD_BYTES * shards,
+            BREAKER_BYTES + SHARD_BYTES * f64::from(shards),
             format!("≤ 640 B + {shards} × 128 B"),
         ),
         (memory::KEY, "memory of a key", KEY_BYTES, "≤ 512 B".into()),
@@ -133,10 +133,10 @@ fn memory(rows: &[Row]) -> Vec<Verdict> {
         .collect()
 }
 
-/// The shards of a breaker: one for each core up to 16, and one that all other threads share.
-fn shards() -> f64 {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
-    f64::from(u8::try_from(cores).expect("at most 16")) + 1.0
+/// The shards of a breaker: two for each core, within 8 and 32.
+fn shards() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(4, |cores| cores.get().min(16));
+    u32::try_from(cores * 2).map_or(32, |shards| shards.clamp(8, 32))
 }
 
 pub(crate) fn threads(count: usize) -> String {
