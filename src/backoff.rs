@@ -70,6 +70,8 @@
 use std::time::Duration;
 
 use crate::error::InvalidConfig;
+use crate::sync::{AtomicU8, AtomicU64, Ordering};
+use crate::time::nanos;
 
 /// How waits grow from one repeat to the next, and how they are spread.
 ///
@@ -235,11 +237,13 @@ impl Schedule {
                 (interval / 2, interval)
             }
             Jitter::Decorrelated => {
-                let previous = nanos(previous).clamp(self.base, self.max);
+                let previous = nanos(previous).max(self.base).min(self.max);
                 (self.base, self.grow(previous))
             }
             Jitter::None => return self.interval(repeat),
         };
+        // Settings that are being changed may be seen half old and half new.
+        let from = from.min(to);
         Duration::from_nanos(from + portion(to - from, chance))
     }
 
@@ -281,16 +285,72 @@ impl Schedule {
     }
 }
 
+/// A [`Schedule`] that can be replaced while others read it.
+///
+/// A reader may see one half of the old settings and one of the new; waits then lie within the
+/// bounds of either.
+#[derive(Debug)]
+pub(crate) struct SharedSchedule {
+    base: AtomicU64,
+    factor: AtomicU64,
+    max: AtomicU64,
+    jitter: AtomicU8,
+}
+
+impl SharedSchedule {
+    pub(crate) fn new(schedule: Schedule) -> Self {
+        Self {
+            base: AtomicU64::new(schedule.base),
+            factor: AtomicU64::new(schedule.factor),
+            max: AtomicU64::new(schedule.max),
+            jitter: AtomicU8::new(schedule.jitter.code()),
+        }
+    }
+
+    // Relaxed throughout: the settings publish nothing but themselves.
+    pub(crate) fn store(&self, schedule: Schedule) {
+        self.base.store(schedule.base, Ordering::Relaxed);
+        self.factor.store(schedule.factor, Ordering::Relaxed);
+        self.max.store(schedule.max, Ordering::Relaxed);
+        self.jitter.store(schedule.jitter.code(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn load(&self) -> Schedule {
+        Schedule {
+            base: self.base.load(Ordering::Relaxed),
+            factor: self.factor.load(Ordering::Relaxed),
+            max: self.max.load(Ordering::Relaxed),
+            jitter: Jitter::of_code(self.jitter.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+impl Jitter {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Decorrelated => 0,
+            Self::Equal => 1,
+            Self::Full => 2,
+            Self::None => 3,
+        }
+    }
+
+    const fn of_code(code: u8) -> Self {
+        match code {
+            0 => Self::Decorrelated,
+            1 => Self::Equal,
+            2 => Self::Full,
+            _ => Self::None,
+        }
+    }
+}
+
 /// The point of `0..=range` that `chance` picks.
 ///
 /// The multiplication spreads all chances evenly, and has no empty range to stumble over.
 pub(crate) fn portion(range: u64, chance: u64) -> u64 {
     let points = u128::from(range) + 1;
     u64::try_from((points * u128::from(chance)) >> 64).expect("at most the range")
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 const BASE: Duration = Duration::from_millis(100);
@@ -419,6 +479,28 @@ mod tests {
         assert!(refusal(&exponential().max(millis(99))).contains("max"));
         assert!(refusal(&exponential().max(Duration::ZERO)).contains("max"));
         assert!(refusal(&Backoff::exponential(Duration::MAX)).contains("max"));
+    }
+
+    #[test]
+    fn settings_that_are_replaced_come_back_as_they_were() {
+        let shared = SharedSchedule::new(exponential(1, 2));
+        for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::None] {
+            let backoff = Backoff::exponential(millis(7)).factor(1.7).max(millis(900));
+            let schedule = backoff.jitter(jitter).schedule().unwrap();
+            shared.store(schedule);
+            assert_eq!(shared.load(), schedule);
+        }
+    }
+
+    #[test]
+    fn settings_that_are_seen_half_replaced_are_no_panic() {
+        let long = Backoff::exponential(LONGEST).max(LONGEST).schedule().unwrap();
+        for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::None] {
+            let torn = Schedule { max: 1, jitter, ..long };
+            for chance in [0, u64::MAX] {
+                assert!(torn.wait(3, millis(5), chance) <= LONGEST);
+            }
+        }
     }
 
     proptest! {

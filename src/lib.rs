@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod queue;
 pub mod rate_limit;
 pub mod replay;
+pub mod retry;
 mod rng;
 mod slot;
 mod sync;

@@ -54,6 +54,19 @@ impl Rng {
     }
 }
 
+/// Whether both draw from one sequence.
+impl PartialEq for Rng {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.seeded, &other.seeded) {
+            (None, None) => true,
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Rng {}
+
 /// 2^64 divided by the golden ratio, odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 

@@ -189,20 +189,19 @@ impl Budget {
     /// # Ok::<(), seawall::error::InvalidConfig>(())
     /// ```
     pub fn reload(&self, config: &Config) -> Result<(), InvalidConfig> {
-        self.is_reloadable(config)?;
-        self.shared.core.reload(config.params()?);
-        Ok(())
+        self.reload_for("budget", config)
     }
 
-    /// Checks what [`reload`](Self::reload) would refuse.
-    pub(crate) fn is_reloadable(&self, config: &Config) -> Result<(), InvalidConfig> {
-        config.params()?;
-        if intern(&config.name) != self.name() {
+    /// Applies new settings to the budget of the policy `owner`.
+    pub(crate) fn reload_for(&self, owner: &str, config: &Config) -> Result<(), InvalidConfig> {
+        let params = config.params()?;
+        if intern(config.name_in(owner)) != self.name() {
             return Err(InvalidConfig::new("name", "the same as before"));
         }
         if config.tick_nanos() != self.shared.core.tick_nanos() {
             return Err(InvalidConfig::new("window", "the same as before"));
         }
+        self.shared.core.reload(params);
         Ok(())
     }
 
@@ -262,7 +261,7 @@ impl Drop for Charge {
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[must_use]
 pub struct Config {
-    name: String,
+    name: Option<String>,
     ratio: f64,
     per_second: f64,
     window: Duration,
@@ -271,9 +270,9 @@ pub struct Config {
 impl Config {
     /// The name under which it is measured.
     ///
-    /// Default: `budget`.
+    /// Default: that of the policy that it is part of, or `budget`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 
@@ -319,10 +318,19 @@ impl Config {
     ///
     /// As [`build`](Self::build).
     pub fn build_in(&self, environment: &Environment) -> Result<Budget, InvalidConfig> {
+        self.build_for("budget", environment)
+    }
+
+    /// Makes the budget for the policy `owner`, whose name it takes if it has none.
+    pub(crate) fn build_for(
+        &self,
+        owner: &str,
+        environment: &Environment,
+    ) -> Result<Budget, InvalidConfig> {
         static POOL: Pool<Shared> = Pool::new();
 
         let params = self.params()?;
-        let (name, tick_nanos) = (intern(&self.name), self.tick_nanos());
+        let (name, tick_nanos) = (intern(self.name_in(owner)), self.tick_nanos());
         let clock = &environment.clock;
         let reuse = |shared: &Shared| {
             let fits = shared.name == name
@@ -357,6 +365,10 @@ impl Config {
         Ok(Params { ratio_ppm, reserve_ppm })
     }
 
+    fn name_in<'a>(&'a self, owner: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or(owner)
+    }
+
     fn tick_nanos(&self) -> u64 {
         nanos(self.window) / u64::from(TICKS)
     }
@@ -364,7 +376,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "budget".into(), ratio: 0.1, per_second: 1.0, window: Duration::from_secs(10) }
+        Self { name: None, ratio: 0.1, per_second: 1.0, window: Duration::from_secs(10) }
     }
 }
 

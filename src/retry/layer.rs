@@ -1,0 +1,139 @@
+//! The layer of a retry, and the same without tower.
+
+use std::future::Future;
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Retry;
+use super::future::ResponseFuture;
+use super::service::RetryService;
+use crate::error::{Error, Reject};
+use crate::operation::Operation;
+use crate::outcome::{ByResult, Classify};
+use crate::replay::{Cloned, Replay};
+
+/// Makes calls again that failed in a way that the next attempt may not.
+///
+/// See the [module](super) for what it does and an example.
+#[derive(Clone, Debug)]
+pub struct RetryLayer<C = ByResult, R = Cloned> {
+    retry: Retry,
+    classify: C,
+    replay: R,
+}
+
+impl RetryLayer {
+    /// Creates a layer that judges calls [by their result](ByResult), and [clones](Cloned)
+    /// requests, all of which it takes for idempotent.
+    #[must_use]
+    pub const fn new(retry: Retry) -> Self {
+        Self { retry, classify: ByResult, replay: Cloned::new() }
+    }
+}
+
+impl<C, R> RetryLayer<C, R> {
+    /// Judges calls with `classify` instead.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::error::BoxError;
+    /// use seawall::retry::Retry;
+    /// use seawall::Outcome;
+    ///
+    /// // An empty answer is worth another attempt.
+    /// let layer = Retry::builder().build()?.layer().classify(
+    ///     |result: Result<&Vec<u8>, &BoxError>| match result {
+    ///         Ok(rows) if !rows.is_empty() => Outcome::Success,
+    ///         _ => Outcome::Transient,
+    ///     },
+    /// );
+    /// # let _ = layer;
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn classify<D>(self, classify: D) -> RetryLayer<D, R> {
+        RetryLayer { retry: self.retry, classify, replay: self.replay }
+    }
+
+    /// Makes requests again by `replay` instead, and asks it which may be sent twice.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::replay::Cloned;
+    /// use seawall::retry::Retry;
+    ///
+    /// // What may have been executed is not sent again.
+    /// let layer = Retry::builder().build()?.layer().replay(Cloned::not_idempotent());
+    /// # let _ = layer;
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn replay<Q>(self, replay: Q) -> RetryLayer<C, Q> {
+        RetryLayer { retry: self.retry, classify: self.classify, replay }
+    }
+
+    /// Runs `operation` until it works or no attempt is left, without tower.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Service`] with the last error of `operation`, or [`Error::Ambiguous`] when it must
+    /// not be executed twice and may have been.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the operation's. A repeat that was not sent yet is given back to
+    /// the budget.
+    pub async fn run<F, Fut, T, E>(&self, mut operation: F) -> Result<T, Error<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        C: Classify<T, Error<E>> + Clone,
+        R: Replay<()> + Clone,
+    {
+        self.run_with(|| {
+            let attempt = operation();
+            async { attempt.await.map_err(Error::Service) }
+        })
+        .await
+    }
+
+    /// Runs an `operation` whose error can hold a rejection, without tower.
+    ///
+    /// # Errors
+    ///
+    /// The last error of `operation`, marked as ambiguous when it must not be executed twice and
+    /// may have been.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_with<F, Fut, T, E>(&self, operation: F) -> Result<T, E>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Reject,
+        C: Classify<T, E> + Clone,
+        R: Replay<()> + Clone,
+    {
+        let mut operation = Operation(operation);
+        ResponseFuture::begin((), &self.retry, &self.classify, &self.replay, |()| {
+            (operation.call(()), operation)
+        })
+        .await
+    }
+}
+
+impl<S, C, R> Layer<S> for RetryLayer<C, R>
+where
+    C: Clone,
+    R: Clone,
+{
+    type Service = RetryService<S, C, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RetryService::new(inner, self.retry.clone(), self.classify.clone(), self.replay.clone())
+    }
+}

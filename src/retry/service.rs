@@ -1,0 +1,55 @@
+//! The service of a retry.
+
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::Retry;
+use super::future::ResponseFuture;
+use crate::error::Reject;
+use crate::outcome::Classify;
+use crate::replay::Replay;
+
+/// A service behind a [`RetryLayer`](super::RetryLayer).
+///
+/// Its first attempt uses the service that was polled ready. Each repeat uses a clone, and polls
+/// that ready before.
+#[derive(Clone, Debug)]
+pub struct RetryService<S, C, R> {
+    inner: S,
+    retry: Retry,
+    classify: C,
+    replay: R,
+}
+
+impl<S, C, R> RetryService<S, C, R> {
+    pub(super) const fn new(inner: S, retry: Retry, classify: C, replay: R) -> Self {
+        Self { inner, retry, classify, replay }
+    }
+}
+
+impl<S, C, R, Request> Service<Request> for RetryService<S, C, R>
+where
+    S: Service<Request> + Clone,
+    S::Error: Reject,
+    C: Classify<S::Response, S::Error> + Clone,
+    R: Replay<Request> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Request, S::Future, Result<S::Response, S::Error>, C, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { inner, retry, classify, replay } = self;
+        ResponseFuture::begin(request, retry, classify, replay, |request| {
+            // The clone is not ready. It is polled before it is called.
+            (inner.call(request), inner.clone())
+        })
+    }
+}
