@@ -188,7 +188,9 @@ where
                     let Poll::Ready(result) = context::scope(&mut ambient, || inner.poll(cx))
                     else {
                         let clock = self.retry.clock();
-                        let Some(end) = ambient.resolve(clock) else { return Poll::Pending };
+                        let Some(end) = context::scope(&mut ambient, || context::deadline(clock)) else {
+                            return Poll::Pending;
+                        };
                         ready!(timer.poll_until(end, clock, cx));
                         // The timeout that set the deadline would only know that time is over.
                         return Poll::Ready(self.give_up(true));
@@ -283,8 +285,8 @@ where
 
     /// Ends the call with the failure before the repeat, whose time is over.
     fn give_up(&mut self, is_sent: bool) -> Result<S::Response, S::Error> {
-        let mut cut = Ambient::current().attempt(self.course.attempt()).cut();
-        context::scope(&mut cut, || self.state.set(State::Done));
+        let mut ambient = Ambient::current().attempt(self.course.attempt());
+        context::cut(|| context::scope(&mut ambient, || self.state.set(State::Done)));
         let failure = self.failure.take().expect("a repeat follows on a failure");
         let end =
             if is_sent && !self.safety().is_repeatable() { End::Ambiguous } else { End::TooLate };

@@ -320,7 +320,7 @@ impl Retry {
     /// From when on no attempt may begin, for it would not fit before the call's deadline.
     fn limit(&self, ambient: &mut Ambient) -> Option<Instant> {
         let Shared { settings, clock, .. } = &*self.shared;
-        let end = ambient.resolve(clock)?;
+        let end = context::scope(ambient, || context::deadline(clock))?;
         Some(settings.load().limit(end))
     }
 }
