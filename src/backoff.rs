@@ -67,6 +67,7 @@
 //! [`Decorrelated`]: Jitter::Decorrelated
 //! [`None`]: Jitter::None
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::InvalidConfig;
@@ -121,6 +122,19 @@ pub struct Schedule {
     factor: u64,
     max: u64,
     jitter: Jitter,
+}
+
+/// In a line, for people.
+impl fmt::Display for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let jitter = match self.jitter {
+            Jitter::Decorrelated => "decorrelated",
+            Jitter::Equal => "equal",
+            Jitter::Full => "full",
+            Jitter::None => "no",
+        };
+        write!(f, "{:?} x{} to {:?}, {jitter} jitter", self.base, self.factor, self.max)
+    }
 }
 
 impl Backoff {

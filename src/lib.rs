@@ -14,6 +14,7 @@ pub mod gate;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod http;
+pub mod manual;
 mod operation;
 pub mod outcome;
 pub mod queue;
@@ -22,6 +23,7 @@ pub mod replay;
 pub mod retry;
 mod rng;
 mod slot;
+pub mod stack;
 mod sync;
 pub mod telemetry;
 pub mod time;

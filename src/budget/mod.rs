@@ -72,6 +72,7 @@
 
 mod core;
 
+use std::fmt;
 use std::time::Duration;
 
 use self::core::{Core, Params, TICKS};
@@ -265,6 +266,14 @@ pub struct Config {
     ratio: f64,
     per_second: f64,
     window: Duration,
+}
+
+/// In a line, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = (self.ratio * 1_000.0).round() / 10.0;
+        write!(f, "{percent}% of calls and {}/s, over {:?}", self.per_second, self.window)
+    }
 }
 
 impl Config {

@@ -1,5 +1,6 @@
 //! The settings of a bulkhead.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Bulkhead;
@@ -57,6 +58,13 @@ impl Default for Config {
             max_waiting: 100,
             max_wait: Duration::from_secs(1),
         }
+    }
+}
+
+/// In a line, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} calls at a time", self.max_calls)
     }
 }
 

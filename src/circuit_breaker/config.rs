@@ -1,5 +1,6 @@
 //! Settings as users write them, and the only place where they are checked.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::CircuitBreaker;
@@ -90,6 +91,43 @@ impl Default for Config {
             max_pause: Duration::from_secs(30),
         }
     }
+}
+
+/// In a line, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "opens when {}% of ", percent(self.failure_rate))?;
+        match self.call_window {
+            Some(calls) => write!(f, "{calls} calls fail")?,
+            None => {
+                write!(
+                    f,
+                    "{} calls or more in {:?} fail",
+                    self.calls_to_judge(),
+                    self.time_window
+                )?;
+            }
+        }
+        if let Some(rate) = self.recent_failure_rate {
+            write!(f, ", or {}% of the newest", percent(rate))?;
+        }
+        if let Some(calls) = self.consecutive_failures {
+            write!(f, ", or {calls} in a row")?;
+        }
+        if let (Some(slow), Some(rate)) = (self.slow_call_duration, self.slow_call_rate) {
+            write!(f, ", or {}% take {slow:?}", percent(rate))?;
+        }
+        write!(f, "; open {:?}", self.open_for)?;
+        if let Some(longest) = self.max_open_for {
+            write!(f, " to {longest:?}")?;
+        }
+        write!(f, ", {} probes, back within {:?}", self.probes, self.ramp)
+    }
+}
+
+/// Without more digits than anybody wants to read.
+fn percent(rate: f64) -> f64 {
+    (rate * 1_000.0).round() / 10.0
 }
 
 impl Config {
@@ -253,7 +291,7 @@ impl Config {
     ///
     /// Names the setting that makes no sense, and what it must be.
     pub fn build(&self) -> Result<CircuitBreaker, InvalidConfig> {
-        self.build_on(&Environment::default())
+        self.build_in(&Environment::default())
     }
 
     /// Builds the breaker with the clock, the chance and the observer of `environment`.
@@ -261,9 +299,19 @@ impl Config {
     /// # Errors
     ///
     /// Names the setting that makes no sense, and what it must be.
-    pub fn build_on(&self, environment: &Environment) -> Result<CircuitBreaker, InvalidConfig> {
+    pub fn build_in(&self, environment: &Environment) -> Result<CircuitBreaker, InvalidConfig> {
         let params = self.params()?;
         Ok(CircuitBreaker::new(&self.name, self.span(), &params, environment))
+    }
+
+    /// The length of the time window, unless calls are counted instead.
+    pub(crate) fn window_length(&self) -> Option<Duration> {
+        self.call_window.is_none().then_some(self.time_window)
+    }
+
+    /// The calls that it takes before a rate is looked at, in a time window.
+    pub(crate) fn calls_to_judge(&self) -> u32 {
+        self.min_calls.unwrap_or(DEFAULT_MIN_CALLS)
     }
 
     pub(super) fn name_setting(&self) -> &str {

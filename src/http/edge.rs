@@ -18,6 +18,7 @@ use crate::context::{self, Ambient};
 use crate::error::intern;
 use crate::replay::NotReplayable;
 use crate::time::{Clock, Instant};
+use crate::timeout::Timeout;
 
 /// Wraps the bodies of a stack around an HTTP client: requests so that they can be sent again,
 /// answers so that they end with the deadline.
@@ -71,10 +72,17 @@ use crate::time::{Clock, Instant};
 #[must_use]
 pub struct EdgeLayer {
     policy: &'static str,
-    timeout: Option<Duration>,
+    limit: Option<Limit>,
     body_deadline: bool,
     replay_cap: usize,
     clock: Clock,
+}
+
+/// The time for the whole call.
+#[derive(Clone, Debug)]
+enum Limit {
+    Fixed(Duration),
+    Follows(Timeout),
 }
 
 impl EdgeLayer {
@@ -82,7 +90,7 @@ impl EdgeLayer {
     pub fn new() -> Self {
         Self {
             policy: "http",
-            timeout: None,
+            limit: None,
             body_deadline: true,
             replay_cap: DEFAULT_CAP,
             clock: Clock::default(),
@@ -102,7 +110,13 @@ impl EdgeLayer {
     ///
     /// Default: `None`.
     pub fn timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
-        Self { timeout: timeout.into(), ..self }
+        Self { limit: timeout.into().map(Limit::Fixed), ..self }
+    }
+
+    /// The time for the whole call, its answer's body included: that of `timeout`, also when it is
+    /// set anew.
+    pub fn follow(self, timeout: &Timeout) -> Self {
+        Self { limit: Some(Limit::Follows(timeout.clone())), ..self }
     }
 
     /// Whether the body of the answer ends with the deadline. `false` for downloads that may take
@@ -129,7 +143,12 @@ impl EdgeLayer {
 
     fn deadline(&self) -> Option<Instant> {
         let given = context::deadline(&self.clock);
-        let own = self.timeout.map(|timeout| self.clock.now() + timeout);
+        let own = match &self.limit {
+            None => None,
+            Some(Limit::Fixed(timeout)) => Some(*timeout),
+            Some(Limit::Follows(timeout)) => Some(timeout.after()),
+        };
+        let own = own.map(|timeout| self.clock.now() + timeout);
         own.into_iter().chain(given).min()
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of a rate limiter.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::RateLimiter;
@@ -68,6 +69,14 @@ impl Default for Quota {
             max_waiting: 100,
             max_wait: Duration::from_secs(1),
         }
+    }
+}
+
+/// In a line, for people.
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let burst = self.burst.unwrap_or(self.limit);
+        write!(f, "{} calls in {:?}, {burst} at once", self.limit, self.per)
     }
 }
 
@@ -166,6 +175,12 @@ impl Quota {
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
+    }
+
+    /// How many calls can begin within `window`, at most.
+    pub(crate) fn most_within(&self, window: Duration) -> u128 {
+        let refilled = u128::from(self.limit) * window.as_nanos() / self.per.as_nanos().max(1);
+        refilled + u128::from(self.burst.unwrap_or(self.limit))
     }
 
     /// Builds the rate limiter.

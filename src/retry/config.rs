@@ -1,5 +1,6 @@
 //! Settings of a retry.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::core::{Params, Settings};
@@ -49,6 +50,20 @@ pub struct Config {
     max_retry_after: Duration,
     min_attempt_time: Duration,
     budget: Option<budget::Config>,
+}
+
+/// In a line, for people.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.max_attempts == 1 {
+            return f.write_str("one attempt");
+        }
+        write!(f, "{} attempts, waits {}, ", self.max_attempts, self.backoff)?;
+        match &self.budget {
+            Some(budget) => write!(f, "budget {budget}"),
+            None => f.write_str("no budget"),
+        }
+    }
 }
 
 impl Config {

@@ -188,7 +188,8 @@ where
                     let Poll::Ready(result) = context::scope(&mut ambient, || inner.poll(cx))
                     else {
                         let clock = self.retry.clock();
-                        let Some(end) = context::scope(&mut ambient, || context::deadline(clock)) else {
+                        let Some(end) = context::scope(&mut ambient, || context::deadline(clock))
+                        else {
                             return Poll::Pending;
                         };
                         ready!(timer.poll_until(end, clock, cx));

@@ -6,6 +6,7 @@ mod context;
 mod fallback;
 #[cfg(feature = "http")]
 mod http;
+mod metastable;
 #[path = "../contract/task.rs"]
 mod task;
 mod timeout;

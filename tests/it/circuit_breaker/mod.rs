@@ -37,7 +37,7 @@ fn build(config: &Config) -> (CircuitBreaker, Clock, Receiver<(&'static str, &'s
             let _ = sender.send((*from, *to));
         }
     });
-    (config.build_on(&environment).unwrap(), clock, receiver)
+    (config.build_in(&environment).unwrap(), clock, receiver)
 }
 
 fn call(breaker: &CircuitBreaker, outcome: Outcome) {

@@ -61,7 +61,7 @@ fn seconds_to_recover(seed: u64, hangs: bool, guarded: bool) -> Option<u64> {
     let clock = Clock::manual();
     let environment = Environment::new().clock(clock.clone()).seed(seed);
     let breaker =
-        guarded.then(|| CircuitBreaker::builder().build_on(&environment).expect("defaults hold"));
+        guarded.then(|| CircuitBreaker::builder().build_in(&environment).expect("defaults hold"));
     let mut chance = Chance(seed);
     let mut events = BinaryHeap::from([Reverse((0, Event::Arrival))]);
     let mut calls: Vec<Call> = Vec::new();

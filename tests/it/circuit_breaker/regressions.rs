@@ -286,7 +286,7 @@ fn a_recovered_service_has_its_traffic_back_within_two_open_times() {
     for seed in 0..20 {
         let clock = seawall::time::Clock::manual();
         let environment = seawall::telemetry::Environment::new().clock(clock.clone()).seed(seed);
-        let breaker = CircuitBreaker::builder().build_on(&environment).unwrap();
+        let breaker = CircuitBreaker::builder().build_in(&environment).unwrap();
         let tick = |outcome| {
             clock.advance(Duration::from_millis(10));
             breaker.enter().map(|permit| permit.complete(outcome)).is_ok()
@@ -391,7 +391,7 @@ fn an_observer_may_use_the_breaker_that_it_hears_of() {
             }
         }
     });
-    let breaker = sensitive().build_on(&environment).unwrap();
+    let breaker = sensitive().build_in(&environment).unwrap();
     slot.set(breaker.clone()).unwrap();
 
     trip(&breaker);
