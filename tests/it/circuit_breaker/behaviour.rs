@@ -1,11 +1,16 @@
 //! What the settings mean.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use seawall::circuit_breaker::{CircuitBreaker, Config, State};
+use seawall::error::BoxError;
 use seawall::gate::Permit as _;
-use seawall::telemetry::Measure;
+use seawall::telemetry::{Environment, Event, EventKind, Measure};
+use seawall::time::Clock;
 use seawall::{Outcome, Reason};
+use tower::{Layer, ServiceExt, service_fn};
 
 use super::{NANOSECOND, SECOND, build, call, calls, sensitive, trip};
 
@@ -439,7 +444,7 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         ("slow_call_duration", config().call_window(10).slow_call_duration(Duration::MAX)),
         ("consecutive_failures", config().consecutive_failures(0)),
         ("open_for", config().open_for(Duration::ZERO)),
-        ("max_open_for", config().open_for(day + SECOND)),
+        ("open_for", config().open_for(day + SECOND)),
         ("max_open_for", config().max_open_for(SECOND)),
         ("max_open_for", config().max_open_for(Duration::MAX)),
         ("jitter", config().jitter(-0.1)),
@@ -508,4 +513,22 @@ fn levels_tell_of_state_and_rates() {
     let expected = [("state", 6.0), ("calls", 2.0), ("failure_rate", 0.5), ("slow_rate", 0.0)];
     assert_eq!(levels, expected);
     assert_eq!(breaker.name(), "levels");
+}
+
+#[test]
+fn every_rejection_is_told_of_whether_the_service_was_polled_or_not() {
+    let (sender, receiver) = mpsc::channel();
+    let environment = Environment::new().clock(Clock::manual()).observer(move |event: &Event| {
+        if let EventKind::Rejected { reason } = event.kind() {
+            let _ = sender.send(*reason);
+        }
+    });
+    let breaker = sensitive().build_on(&environment).unwrap();
+    let service = breaker.layer().layer(service_fn(|(): ()| async { Ok::<_, BoxError>(()) }));
+    breaker.isolate();
+
+    assert!(breaker.enter().is_err());
+    assert!(service.oneshot(()).now_or_never().unwrap().is_err());
+
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Reason::CircuitOpen; 2]);
 }
