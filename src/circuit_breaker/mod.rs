@@ -35,7 +35,7 @@
 //!
 //! Not around what can not fail on its own, and not one for many: a breaker that several hosts
 //! share makes an outage of all out of the outage of one. Give each host its own with
-//! [`gate::Keyed`](crate::gate).
+//! [`gate::Keyed`](crate::gate::Keyed).
 //!
 //! # How it decides
 //!
@@ -117,7 +117,7 @@ use core::{Entered, Params};
 use shared::{PATTERN, Shared};
 
 use crate::error::{Error, InvalidConfig, Reject, Rejection};
-use crate::gate::{Gate, GateLayer, GateService, Permit as _};
+use crate::gate::{Gate, GateLayer, GateService, Permit as _, Sibling};
 use crate::outcome::{ByResult, Outcome};
 use crate::slot::Slot;
 use crate::telemetry::{Environment, EventKind, Level, Measure};
@@ -166,13 +166,6 @@ impl CircuitBreaker {
 
     fn new(name: &str, span: Span, params: &Params, environment: &Environment) -> Self {
         Self { shared: Shared::acquire(name, span, params, environment) }
-    }
-
-    /// A breaker with its own state and these settings, small, for one key of many.
-    ///
-    /// Settings, name, clock and observer are shared: a reload of one is a reload of all.
-    pub(crate) fn sibling(&self) -> Self {
-        Self { shared: self.shared.sibling() }
     }
 
     /// A layer that puts this breaker before a service. It judges calls by their result; see
@@ -413,6 +406,22 @@ impl<Request> Gate<Request> for CircuitBreaker {
     #[inline]
     fn turned_away(&self, rejection: &Rejection) {
         self.shared.family.emitter.emit(EventKind::Rejected { reason: rejection.reason() });
+    }
+}
+
+/// Settings, name, clock and observer are shared: a reload of one is a reload of all.
+impl Sibling for CircuitBreaker {
+    fn sibling(&self) -> Self {
+        Self { shared: self.shared.sibling() }
+    }
+
+    fn is_idle(&self) -> bool {
+        let Shared { core, family } = &*self.shared;
+        self.shared.is_unique() && core.is_forgettable(&**family)
+    }
+
+    fn evicted(&self) {
+        self.shared.family.emitter.emit(EventKind::Evicted);
     }
 }
 

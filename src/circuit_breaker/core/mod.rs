@@ -241,6 +241,26 @@ impl Core {
         }
     }
 
+    /// Whether a new breaker would do as well: closed without failures, or left alone for so long
+    /// after it opened that nobody knows any more.
+    pub(super) fn is_forgettable(&self, world: &impl World) -> bool {
+        let now = world.coarse();
+        match self.load().phase {
+            Phase::Closed { failures } => {
+                let is_clean = |tally: Tally| tally.failed == 0 && tally.slow == 0;
+                failures == 0
+                    && self.paused(world).is_none()
+                    && self.window.tally(now).is_some_and(is_clean)
+            }
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Recovering { .. } => {
+                let longest = Duration::from_nanos(world.settings().max_open_nanos());
+                self.look(world).is_none() && now.since(self.since()) > longest * 2
+            }
+            // A hand has set these, and a hand lifts them.
+            Phase::ForcedClosed | Phase::Isolated | Phase::MetricsOnly => false,
+        }
+    }
+
     /// Goes to a state that is set by hand, or begins anew when that is `Closed`.
     pub(super) fn force(&self, state: State, world: &impl World) -> Option<Move> {
         let phase = match state {

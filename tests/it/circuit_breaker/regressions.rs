@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use seawall::circuit_breaker::{CircuitBreaker, State};
 use seawall::error::BoxError;
-use seawall::gate::Permit as _;
+use seawall::gate::{Keyed, Permit as _, Sibling as _};
 use seawall::{Error, Outcome, Reason};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -361,6 +362,54 @@ fn a_service_that_limits_itself_is_polled_ready_before_it_is_called() {
         assert!(matches!(ready, Poll::Ready(Ok(_))));
         assert!(matches!(poll(pin!(service.call(()))), Poll::Ready(Ok(1))));
     }
+}
+
+#[test]
+fn one_dead_host_of_ten_costs_the_others_nothing() {
+    let (family, ..) = build(&sensitive());
+    let hosts = Keyed::new(family);
+    let mut let_in = [0; 10];
+
+    for _ in 0..100 {
+        for (host, let_in) in let_in.iter_mut().enumerate() {
+            let Ok(permit) = hosts.gate(&host).enter() else { continue };
+            *let_in += 1;
+            permit.complete(if host == 3 { Outcome::Transient } else { Outcome::Success });
+        }
+    }
+
+    assert_eq!(let_in, [100, 100, 100, 4, 100, 100, 100, 100, 100, 100]);
+}
+
+#[test]
+fn breakers_of_keys_that_are_used_once_are_given_up() {
+    let (family, ..) = build(&sensitive());
+    let hosts = Keyed::bounded(family, NonZeroUsize::new(100).unwrap());
+    trip(&hosts.gate(&u64::MAX));
+
+    for host in 0..200_000_u64 {
+        call(&hosts.gate(&host), Outcome::Success);
+    }
+
+    assert!(hosts.len() <= 100);
+    assert_eq!(hosts.gate(&u64::MAX).state(), State::Open, "what matters is kept");
+}
+
+#[test]
+fn breakers_of_keys_that_stay_dead_are_given_up_in_the_end() {
+    let (breaker, clock, _) = build(&sensitive());
+    let other = breaker.sibling();
+    assert!(other.is_idle());
+    trip(&other);
+    assert!(!other.is_idle());
+
+    clock.advance(10 * SECOND);
+    assert!(!other.is_idle());
+    clock.advance(SECOND);
+
+    assert!(other.is_idle());
+    breaker.isolate();
+    assert!(!breaker.is_idle());
 }
 
 #[test]
