@@ -10,6 +10,9 @@ pub mod circuit_breaker;
 pub mod context;
 pub mod error;
 pub mod fallback;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]

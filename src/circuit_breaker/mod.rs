@@ -113,6 +113,9 @@ pub use permit::Permit;
 pub use snapshot::Snapshot;
 pub use state::State;
 
+#[cfg(fuzzing)]
+pub use core::model::check as check_core;
+
 use core::{Entered, Params};
 use shared::{PATTERN, Shared};
 

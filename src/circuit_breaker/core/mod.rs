@@ -18,7 +18,7 @@
 //! By hand, any of them becomes `Isolated`, `ForcedClosed`, `MetricsOnly`, or `Closed` again.
 
 #[cfg(any(test, fuzzing))]
-pub(crate) mod model;
+pub(super) mod model;
 mod settings;
 #[cfg(test)]
 mod tests;

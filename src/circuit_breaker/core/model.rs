@@ -15,7 +15,7 @@ use crate::window::{RECENT, Span, TICKS, Tally, Window};
 /// # Panics
 ///
 /// When they differ.
-pub(crate) fn check(bytes: &[u8]) {
+pub fn check(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     let mut next = || bytes.next();
     let Some(shape) = next() else { return };
