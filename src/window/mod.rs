@@ -219,11 +219,20 @@ impl Window {
 
     /// Forgets all calls.
     pub(crate) fn clear(&self, now: Instant) {
+        let before = self.lock_turning();
+        self.clear_at(self.span.tick_at(now).max(before >> 1));
+    }
+
+    /// Begins anew at `now`, for another owner, whose clock may be behind that of the last.
+    pub(crate) fn restart(&self, now: Instant) {
+        self.lock_turning();
+        self.clear_at(self.span.tick_at(now));
+    }
+
+    fn clear_at(&self, tick: u64) {
         if let Kind::Calls(calls) = &self.kind {
             calls.clear();
         }
-        let before = self.lock_turning();
-        let tick = self.span.tick_at(now).max(before >> 1);
         self.note_sums(tick, RING as u64);
         self.running.clear(|word| self.sum(|shard| &shard.running[word]));
         self.publish(tick);

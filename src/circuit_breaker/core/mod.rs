@@ -163,6 +163,7 @@ impl Core {
     /// Begins anew, for another owner.
     pub(super) fn restart(&self, world: &impl World) {
         self.force(State::Closed, world);
+        self.window.restart(world.now());
     }
 
     pub(super) fn span(&self) -> Span {

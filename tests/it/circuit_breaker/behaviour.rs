@@ -523,7 +523,7 @@ fn every_rejection_is_told_of_whether_the_service_was_polled_or_not() {
             let _ = sender.send(*reason);
         }
     });
-    let breaker = sensitive().build_on(&environment).unwrap();
+    let breaker = sensitive().build_in(&environment).unwrap();
     let service = breaker.layer().layer(service_fn(|(): ()| async { Ok::<_, BoxError>(()) }));
     breaker.isolate();
 
