@@ -232,7 +232,10 @@ impl RateLimiter {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn weighted<F>(&self, weigh: F) -> Weighted<F> {
+    pub fn weighted<F, Request>(&self, weigh: F) -> Weighted<F>
+    where
+        F: Fn(&Request) -> u32,
+    {
         Weighted::new(self.clone(), weigh)
     }
 

@@ -1,5 +1,6 @@
 //! Tests through the public API only, with time paused.
 
+<<<<<<< HEAD
 mod circuit_breaker;
 
 mod context;
@@ -10,3 +11,12 @@ mod metastable;
 #[path = "../contract/task.rs"]
 mod task;
 mod timeout;
+=======
+mod bulkhead;
+#[cfg(feature = "http")]
+mod http;
+mod keyed;
+mod queue;
+mod rate_limit;
+mod task;
+>>>>>>> aef90fc (wip)

@@ -334,12 +334,18 @@ where
     /// let layer = QueueLayer::new(gate);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn by<F>(&self, key: F) -> KeyedBy<K, G, F> {
+    pub fn by<F, Request>(&self, key: F) -> KeyedBy<K, G, F>
+    where
+        F: Fn(&Request) -> K,
+    {
         KeyedBy { keyed: self.clone(), key }
     }
 
     /// A layer that asks `key` which gate of the family a request belongs to.
-    pub fn layer<F>(&self, key: F) -> GateLayer<KeyedBy<K, G, F>> {
+    pub fn layer<F, Request>(&self, key: F) -> GateLayer<KeyedBy<K, G, F>>
+    where
+        F: Fn(&Request) -> K,
+    {
         GateLayer::new(self.by(key))
     }
 }
