@@ -10,7 +10,7 @@ use seawall::telemetry::{Environment, Event, EventKind, Measure};
 use seawall::{Error, Outcome, Reason};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::task::Task;
+use crate::polled::Polled;
 
 #[test]
 fn a_call_too_many_is_turned_away_by_name_and_told_of() {
@@ -35,7 +35,7 @@ fn a_call_too_many_is_turned_away_by_name_and_told_of() {
 fn a_place_is_free_when_the_call_ends_and_not_when_its_future_is_dropped() {
     let bulkhead = Bulkhead::builder().max_calls(1).build().unwrap();
     let mut service = bulkhead.layer().layer(service_fn(|()| ready(Ok::<_, BoxError>(()))));
-    let mut call = Task::new(service.call(()));
+    let mut call = Polled::new(service.call(()));
     assert_eq!(bulkhead.in_flight(), 1);
 
     call.output().unwrap();
@@ -49,7 +49,7 @@ fn a_place_is_free_when_the_call_ends_and_not_when_its_future_is_dropped() {
 #[test]
 fn a_call_that_is_dropped_or_panics_frees_its_place() {
     let bulkhead = Bulkhead::builder().max_calls(1).build().unwrap();
-    let mut call = Task::new(bulkhead.run_with(pending::<Result<(), BoxError>>));
+    let mut call = Polled::new(bulkhead.run_with(pending::<Result<(), BoxError>>));
     assert!(call.is_pending());
     assert_eq!(bulkhead.in_flight(), 1);
     drop(call);
@@ -62,7 +62,7 @@ fn a_call_that_is_dropped_or_panics_frees_its_place() {
         Ok::<(), BoxError>(())
     });
     let caught =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Task::new(panics).poll()));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Polled::new(panics).poll()));
 
     assert!(caught.is_err());
     assert_eq!(bulkhead.in_flight(), 0);
@@ -87,7 +87,7 @@ fn a_thousand_clones_have_one_limit() {
     let bulkhead = Bulkhead::builder().max_calls(7).build().unwrap();
     let service = bulkhead.layer().layer(service_fn(|()| pending::<Result<(), BoxError>>()));
 
-    let mut calls: Vec<_> = (0..1_000).map(|_| Task::new(service.clone().call(()))).collect();
+    let mut calls: Vec<_> = (0..1_000).map(|_| Polled::new(service.clone().call(()))).collect();
     let pending = calls.iter_mut().filter_map(|call| call.is_pending().then_some(())).count();
 
     assert_eq!((pending, bulkhead.in_flight()), (7, 7));

@@ -12,7 +12,7 @@ use seawall::telemetry::{Environment, Event, EventKind};
 use seawall::time::Clock;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::task::Task;
+use crate::polled::Polled;
 
 #[test]
 fn each_key_has_a_state_of_its_own() {
@@ -95,7 +95,7 @@ fn a_key_for_which_a_call_waits_stays() {
     let layer = QueueLayer::new(keyed.by(|key: &String| key.clone()));
     let service = layer.layer(service_fn(|_: String| async { Ok::<_, BoxError>(()) }));
     let permit = keyed.gate("a").enter().unwrap();
-    let mut call = Task::new(service.oneshot("a".into()));
+    let mut call = Polled::new(service.oneshot("a".into()));
     assert!(call.is_pending());
 
     let _ = keyed.gate("b");

@@ -15,7 +15,7 @@ use seawall::time::Clock;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::task::Task;
+use crate::polled::Polled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,13 +24,13 @@ fn first_come_is_first_served() {
     let (bulkhead, _) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut calls: Vec<_> = (0..3).map(|n| Task::new(layer.run_with(move || answer(n)))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
     drop(first);
 
     for n in 0..3 {
-        assert!(calls[n + 1..].iter_mut().all(Task::is_pending));
+        assert!(calls[n + 1..].iter_mut().all(Polled::is_pending));
         assert_eq!((calls[n].woken(), calls[n].output().unwrap()), (1, n));
     }
     assert_eq!(bulkhead.in_flight(), 0);
@@ -41,13 +41,13 @@ fn who_comes_anew_does_not_overtake_who_waits() {
     let (bulkhead, _) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut waiting = Task::new(layer.run_with(|| answer(())));
+    let mut waiting = Polled::new(layer.run_with(|| answer(())));
     assert!(waiting.is_pending());
 
     drop(first);
 
     assert_eq!(bulkhead.enter().unwrap_err().reason(), Reason::BulkheadFull);
-    let mut late = Task::new(layer.run_with(|| answer(())));
+    let mut late = Polled::new(layer.run_with(|| answer(())));
     assert!(late.is_pending());
     waiting.output().unwrap();
     late.output().unwrap();
@@ -58,14 +58,14 @@ fn the_line_is_bounded() {
     let (bulkhead, _) = bulkhead(1, 2);
     let _first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut calls: Vec<_> = (0..2).map(|_| Task::new(layer.run_with(|| answer(())))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..2).map(|_| Polled::new(layer.run_with(|| answer(())))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
-    let error = Task::new(layer.run_with(|| answer(()))).output().unwrap_err();
+    let error = Polled::new(layer.run_with(|| answer(()))).output().unwrap_err();
     assert_eq!(reason(&error), Reason::QueueFull);
 
     calls.pop();
-    let mut next = Task::new(layer.run_with(|| answer(())));
+    let mut next = Polled::new(layer.run_with(|| answer(())));
     assert!(next.is_pending());
     assert_eq!(bulkhead.waiting(), 2);
 }
@@ -75,7 +75,7 @@ fn a_call_waits_as_long_as_it_may_and_no_nanosecond_less() {
     let (bulkhead, clock) = bulkhead(1, 10);
     let _first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut call = Task::new(layer.run_with(|| answer(())));
+    let mut call = Polled::new(layer.run_with(|| answer(())));
     assert!(call.is_pending());
 
     clock.advance(SECOND - Duration::from_nanos(1));
@@ -93,7 +93,7 @@ fn a_turn_that_comes_with_the_end_of_the_wait_is_taken() {
     let (bulkhead, clock) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut call = Task::new(layer.run_with(|| answer(())));
+    let mut call = Polled::new(layer.run_with(|| answer(())));
     assert!(call.is_pending());
 
     clock.advance(SECOND);
@@ -109,7 +109,7 @@ fn nobody_waits_past_his_deadline() {
     let _first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
     let within = |wait| context::Context::new().deadline(clock.now() + wait);
-    let mut call = Task::new(within(SECOND / 4).scope(layer.run_with(|| answer(()))));
+    let mut call = Polled::new(within(SECOND / 4).scope(layer.run_with(|| answer(()))));
     assert!(call.is_pending());
 
     clock.advance(SECOND / 4);
@@ -117,10 +117,10 @@ fn nobody_waits_past_his_deadline() {
     assert_eq!(call.woken(), 1);
     assert_eq!(reason(&call.output().unwrap_err()), Reason::DeadlineExceeded);
     // One that is over already is not waited for at all.
-    let mut late = Task::new(within(Duration::ZERO).scope(layer.run_with(|| answer(()))));
+    let mut late = Polled::new(within(Duration::ZERO).scope(layer.run_with(|| answer(()))));
     assert_eq!(reason(&late.output().unwrap_err()), Reason::DeadlineExceeded);
     // One that comes later than the wait may last changes nothing.
-    let mut patient = Task::new(within(SECOND * 2).scope(layer.run_with(|| answer(()))));
+    let mut patient = Polled::new(within(SECOND * 2).scope(layer.run_with(|| answer(()))));
     assert!(patient.is_pending());
     clock.advance(SECOND);
     assert_eq!(reason(&patient.output().unwrap_err()), Reason::QueueTimedOut);
@@ -131,8 +131,8 @@ fn a_call_that_is_given_up_passes_its_turn_on() {
     let (bulkhead, _) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut calls: Vec<_> = (0..3).map(|n| Task::new(layer.run_with(move || answer(n)))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
     // One that is in the line, and one that was called already.
     calls.remove(1);
@@ -150,8 +150,8 @@ fn a_call_that_moves_to_another_task_is_woken_there() {
     let (bulkhead, clock) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut served = Task::new(layer.run_with(|| answer(())));
-    let mut timed_out = Task::new(layer.run_with(|| pending::<Result<(), BoxError>>()));
+    let mut served = Polled::new(layer.run_with(|| answer(())));
+    let mut timed_out = Polled::new(layer.run_with(|| pending::<Result<(), BoxError>>()));
     assert!(served.is_pending() && timed_out.is_pending());
     let (mut served, mut timed_out) = (served.moved(), timed_out.moved());
     assert!(served.is_pending() && timed_out.is_pending());
@@ -170,7 +170,7 @@ fn a_call_that_waits_is_woken_once() {
     let (bulkhead, clock) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut call = Task::new(layer.run_with(|| answer(())));
+    let mut call = Polled::new(layer.run_with(|| answer(())));
     for _ in 0..100 {
         assert!(call.is_pending());
         clock.advance(Duration::from_millis(1));
@@ -212,7 +212,7 @@ fn a_queue_is_always_ready_and_never_polls_the_service_itself() {
     assert!(matches!(is_ready, Poll::Ready(Ok(()))));
 
     drop(_first);
-    Task::new(service.call(())).output().unwrap();
+    Polled::new(service.call(())).output().unwrap();
 }
 
 /// `seatbelt_tower_retry_calls_unready_clone`, of every layer that calls a clone.
@@ -235,7 +235,7 @@ fn the_inner_service_is_not_polled_before_the_call_is_let_in() {
     let inner = Counting(Arc::clone(&polls));
     let (bulkhead, _) = bulkhead(1, 1);
     let first = bulkhead.enter().unwrap();
-    let mut call = Task::new(bulkhead.queue_layer().layer(inner).oneshot(()));
+    let mut call = Polled::new(bulkhead.queue_layer().layer(inner).oneshot(()));
     assert!(call.is_pending());
     assert_eq!(polls.load(Ordering::Relaxed), 0);
 
@@ -253,12 +253,12 @@ fn a_raised_limit_lets_those_in_who_wait() {
     let _first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
     let mut calls: Vec<_> =
-        (0..3).map(|_| Task::new(layer.run_with(pending::<Result<(), BoxError>>))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+        (0..3).map(|_| Polled::new(layer.run_with(pending::<Result<(), BoxError>>))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
     bulkhead.reload(&Bulkhead::builder().name("queue").max_calls(3)).unwrap();
 
-    assert_eq!(calls.iter().map(Task::woken).collect::<Vec<_>>(), [1, 1, 0]);
+    assert_eq!(calls.iter().map(Polled::woken).collect::<Vec<_>>(), [1, 1, 0]);
     assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (3, 1));
 }
 
@@ -266,8 +266,8 @@ fn a_raised_limit_lets_those_in_who_wait() {
 fn the_last_caller_to_be_dropped_frees_everything() {
     let (bulkhead, clock) = bulkhead(2, 10);
     let service = bulkhead.queue_layer().layer(service_fn(|()| pending::<Result<(), BoxError>>()));
-    let mut calls: Vec<_> = (0..12).map(|_| Task::new(service.clone().oneshot(()))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..12).map(|_| Polled::new(service.clone().oneshot(()))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
     assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 10));
     drop(service);
 
@@ -284,7 +284,7 @@ fn any_gate_that_can_be_waited_for_gets_a_queue() {
     }
     let (bulkhead, _) = bulkhead(1, 1);
 
-    let mut call = Task::new(async move { queue(bulkhead).run(|| ready(Err::<(), _>(7))).await });
+    let mut call = Polled::new(async move { queue(bulkhead).run(|| ready(Err::<(), _>(7))).await });
 
     assert_eq!(call.output(), Err(seawall::Error::Service(7)));
 }

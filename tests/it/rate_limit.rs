@@ -9,7 +9,7 @@ use seawall::telemetry::Environment;
 use seawall::time::Clock;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::task::Task;
+use crate::polled::Polled;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -54,13 +54,13 @@ fn who_can_not_be_served_in_time_is_turned_away_at_once() {
     limiter.enter().unwrap();
     let layer = limiter.queue_layer();
 
-    let error = Task::new(layer.run_with(answer)).output().unwrap_err();
+    let error = Polled::new(layer.run_with(answer)).output().unwrap_err();
 
     let rejection = error.rejection().unwrap();
     assert_eq!(rejection.reason(), Reason::RateLimited);
     assert_eq!(rejection.retry_after(), Some(3_598 * SECOND));
     clock.advance(3_598 * SECOND);
-    let mut call = Task::new(layer.run_with(answer));
+    let mut call = Polled::new(layer.run_with(answer));
     assert!(call.is_pending());
     clock.advance(2 * SECOND);
     assert_eq!(call.woken(), 1);
@@ -79,13 +79,13 @@ async fn nothing_is_lost_when_a_hundred_are_given_up() {
     assert_eq!(limiter.available(), 100);
     limiter.enter_weighted(100).unwrap();
 
-    let mut calls: Vec<_> = (0..100).map(|_| Task::new(service.clone().oneshot(()))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..100).map(|_| Polled::new(service.clone().oneshot(()))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
     assert_eq!(limiter.waiting(), 100);
     drop(calls);
 
     assert_eq!(limiter.waiting(), 0);
-    let mut next = Task::new(service.clone().oneshot(()));
+    let mut next = Polled::new(service.clone().oneshot(()));
     assert!(next.is_pending());
     clock.advance(SECOND / 100);
     next.output().unwrap();
@@ -96,15 +96,15 @@ fn turns_come_in_order_and_at_the_rate() {
     let (limiter, clock) = build(&Quota::per_second(10).burst(1));
     limiter.enter().unwrap();
     let layer = limiter.queue_layer();
-    let mut calls: Vec<_> = (0..10).map(|_| Task::new(layer.run_with(answer))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..10).map(|_| Polled::new(layer.run_with(answer))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
     for n in 0..10 {
         clock.advance(SECOND / 10);
-        let woken: Vec<_> = calls.iter().map(Task::woken).collect();
+        let woken: Vec<_> = calls.iter().map(Polled::woken).collect();
         assert_eq!(woken.iter().sum::<u32>(), n + 1, "{woken:?}");
         let n = usize::try_from(n).unwrap();
-        assert!(calls[n + 1..].iter_mut().all(Task::is_pending));
+        assert!(calls[n + 1..].iter_mut().all(Polled::is_pending));
         calls[n].output().unwrap();
     }
     assert_eq!(limiter.waiting(), 0);
@@ -117,12 +117,12 @@ fn nobody_waits_for_a_turn_past_his_deadline() {
     let layer = limiter.queue_layer();
     let within = |wait| Context::new().deadline(clock.now() + wait);
 
-    let mut early = Task::new(within(SECOND / 2).scope(layer.run_with(answer)));
+    let mut early = Polled::new(within(SECOND / 2).scope(layer.run_with(answer)));
     let rejection = *early.output().unwrap_err().rejection().unwrap();
     assert_eq!((rejection.reason(), rejection.retry_after()), (Reason::RateLimited, Some(SECOND)));
-    let mut over = Task::new(within(Duration::ZERO).scope(layer.run_with(answer)));
+    let mut over = Polled::new(within(Duration::ZERO).scope(layer.run_with(answer)));
     assert_eq!(reason(&over.output().unwrap_err()), Reason::DeadlineExceeded);
-    let mut in_time = Task::new(within(SECOND).scope(layer.run_with(answer)));
+    let mut in_time = Polled::new(within(SECOND).scope(layer.run_with(answer)));
     assert!(in_time.is_pending());
 
     clock.advance(SECOND);
@@ -134,13 +134,13 @@ fn the_number_of_those_who_wait_is_bounded() {
     let (limiter, _) = build(&Quota::per_second(100).burst(1).max_waiting(2));
     limiter.enter().unwrap();
     let layer = limiter.queue_layer();
-    let mut calls: Vec<_> = (0..2).map(|_| Task::new(layer.run_with(answer))).collect();
-    assert!(calls.iter_mut().all(Task::is_pending));
+    let mut calls: Vec<_> = (0..2).map(|_| Polled::new(layer.run_with(answer))).collect();
+    assert!(calls.iter_mut().all(Polled::is_pending));
 
-    let error = Task::new(layer.run_with(answer)).output().unwrap_err();
+    let error = Polled::new(layer.run_with(answer)).output().unwrap_err();
     assert_eq!(reason(&error), Reason::QueueFull);
     calls.pop();
-    assert!(Task::new(layer.run_with(answer)).is_pending());
+    assert!(Polled::new(layer.run_with(answer)).is_pending());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_call_that_waits_for_its_turn_may_move_to_another_task() {
     let (limiter, clock) = build(&Quota::per_second(1));
     limiter.enter().unwrap();
     let layer = limiter.queue_layer();
-    let mut call = Task::new(layer.run_with(answer));
+    let mut call = Polled::new(layer.run_with(answer));
     assert!(call.is_pending());
     let mut call = call.moved();
     assert!(call.is_pending());
@@ -165,18 +165,18 @@ fn a_call_takes_what_it_weighs_and_one_that_is_too_heavy_is_told_so() {
     let layer = limiter.weighted(|weight: &u32| *weight).layer();
     let mut service = layer.layer(service_fn(|_: u32| answer()));
 
-    Task::new(service.call(10)).output().unwrap();
-    let error = Task::new(service.call(5)).output().unwrap_err();
+    Polled::new(service.call(10)).output().unwrap();
+    let error = Polled::new(service.call(5)).output().unwrap_err();
     assert_eq!(error.rejection().unwrap().retry_after(), Some(SECOND / 2));
-    let error = Task::new(service.call(11)).output().unwrap_err();
+    let error = Polled::new(service.call(11)).output().unwrap_err();
     let rejection = error.rejection().unwrap();
     assert_eq!((rejection.reason(), rejection.retry_after()), (Reason::TooHeavy, None));
 
     let mut queue =
         limiter.weighted(|weight: &u32| *weight).queue_layer().layer(service_fn(|_: u32| answer()));
-    let mut heavy = Task::new(queue.call(5));
+    let mut heavy = Polled::new(queue.call(5));
     assert!(heavy.is_pending());
-    let error = Task::new(queue.call(u32::MAX)).output().unwrap_err();
+    let error = Polled::new(queue.call(u32::MAX)).output().unwrap_err();
     assert_eq!(reason(&error), Reason::TooHeavy);
     clock.advance(SECOND / 2);
     heavy.output().unwrap();
@@ -232,7 +232,7 @@ fn a_reload_keeps_what_is_owed_and_those_who_wait() {
     clock.advance(1_000 * SECOND);
     limiter.enter_weighted(10).unwrap();
     let layer = limiter.queue_layer();
-    let mut waiting = Task::new(layer.run_with(answer));
+    let mut waiting = Polled::new(layer.run_with(answer));
     assert!(waiting.is_pending());
 
     limiter.reload(&quota.clone().limit(1).name("orders")).unwrap();

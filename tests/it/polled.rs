@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// A future on its own task.
-pub(crate) struct Task<F> {
+pub(crate) struct Polled<F> {
     future: Pin<Box<F>>,
     woken: Arc<Woken>,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Task<F> {
 #[derive(Default)]
 struct Woken(AtomicU32);
 
-impl<F> Task<F>
+impl<F> Polled<F>
 where
     F: Future,
 {
