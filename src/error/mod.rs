@@ -40,21 +40,18 @@
 //! }
 //! ```
 
+mod boxed;
 mod config;
 mod rejection;
 mod wrap;
 
+pub use boxed::{AmbiguousError, BoxError};
 pub use config::InvalidConfig;
 pub(crate) use rejection::intern;
 pub use rejection::{Reason, Rejection};
 pub use wrap::{Wrap, WrapFuture, WrapLayer};
 
 use std::fmt;
-
-/// A boxed error, as tower knows it.
-///
-/// It holds rejections: they are boxed, and found again by looking along the chain of sources.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Error types that can hold a [`Rejection`].
 ///
@@ -207,80 +204,9 @@ where
     }
 }
 
-/// Holds a service's boxed error after a call that may have taken effect.
-///
-/// What [`Reject::ambiguous`] makes of a [`BoxError`] that is no rejection.
-///
-/// # Example
-///
-/// ```
-/// use seawall::error::{AmbiguousError, BoxError, Reject};
-///
-/// let error = BoxError::from("connection reset").ambiguous();
-/// assert!(error.is::<AmbiguousError>());
-/// ```
-#[derive(Debug)]
-pub struct AmbiguousError {
-    source: BoxError,
-}
-
-impl AmbiguousError {
-    /// The service's own error.
-    #[must_use]
-    pub fn into_inner(self) -> BoxError {
-        self.source
-    }
-}
-
-impl fmt::Display for AmbiguousError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (the call may have taken effect)", self.source)
-    }
-}
-
-impl std::error::Error for AmbiguousError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-impl Reject for BoxError {
-    fn reject(rejection: Rejection) -> Self {
-        Box::new(rejection)
-    }
-
-    fn rejection(&self) -> Option<&Rejection> {
-        let mut error: &(dyn std::error::Error + 'static) = &**self;
-        loop {
-            if let Some(rejection) = error.downcast_ref() {
-                return Some(rejection);
-            }
-            error = error.source()?;
-        }
-    }
-
-    fn ambiguous(self) -> Self {
-        if let Some(rejection) = self.downcast_ref::<Rejection>() {
-            return Box::new(rejection.ambiguous());
-        }
-        if self.is::<AmbiguousError>() {
-            return self;
-        }
-        Box::new(AmbiguousError { source: self })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rejection_is_found_inside_other_errors() {
-        let rejection = Rejection::new("orders", Reason::CircuitOpen);
-        let nested: BoxError = Box::new(AmbiguousError { source: BoxError::reject(rejection) });
-
-        assert_eq!(nested.rejection(), Some(&rejection));
-    }
 
     #[test]
     fn an_ambiguous_timeout_stays_a_rejection() {
@@ -288,12 +214,5 @@ mod tests {
 
         assert!(timeout.is_ambiguous());
         assert_eq!(timeout.rejection().map(Rejection::reason), Some(Reason::TimedOut));
-    }
-
-    #[test]
-    fn to_mark_twice_is_to_mark_once() {
-        let error = BoxError::from("reset").ambiguous().ambiguous();
-
-        assert_eq!(error.to_string(), "reset (the call may have taken effect)");
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::boxed::Cause;
 use crate::sync::Mutex;
 
 /// A call that a policy ended: before it began, or while it ran.
@@ -95,7 +96,12 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl std::error::Error for Rejection {}
+impl std::error::Error for Rejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // By which one that was boxed as it is can be found: see `boxed`.
+        Cause::of(self).map(|cause| cause as _)
+    }
+}
 
 /// Why a policy ended a call.
 ///

@@ -24,7 +24,8 @@ fn first_come_is_first_served() {
     let (bulkhead, _) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut calls: Vec<_> = (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
+    let mut calls: Vec<_> =
+        (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
     assert!(calls.iter_mut().all(Polled::is_pending));
 
     drop(first);
@@ -131,7 +132,8 @@ fn a_call_that_is_given_up_passes_its_turn_on() {
     let (bulkhead, _) = bulkhead(1, 10);
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
-    let mut calls: Vec<_> = (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
+    let mut calls: Vec<_> =
+        (0..3).map(|n| Polled::new(layer.run_with(move || answer(n)))).collect();
     assert!(calls.iter_mut().all(Polled::is_pending));
 
     // One that is in the line, and one that was called already.
