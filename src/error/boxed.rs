@@ -60,7 +60,7 @@ impl std::error::Error for AmbiguousError<'_> {
     }
 }
 
-impl<'a> Reject for Box<dyn std::error::Error + Send + Sync + 'a> {
+impl Reject for Box<dyn std::error::Error + Send + Sync + '_> {
     fn reject(rejection: Rejection) -> Self {
         Box::new(Rejected(Cause(rejection)))
     }
