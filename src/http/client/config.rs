@@ -271,3 +271,33 @@ const NANO: Duration = Duration::from_nanos(1);
 const SECOND: Duration = Duration::from_secs(1);
 /// Far from what overflows the clocks of hyper and tokio.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+    use tower_service::Service;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_notice_when_their_other_end_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+
+        let connection = Config::default().tcp().call(to).await.unwrap();
+
+        let socket = SockRef::from(connection.inner());
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            let time = Duration::from_secs;
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(time(10)));
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), time(15));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), time(5));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        }
+    }
+}

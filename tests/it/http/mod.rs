@@ -3,6 +3,8 @@
 mod body;
 mod call_headers;
 mod classify;
+#[cfg(feature = "client")]
+mod client;
 mod edge;
 mod idempotency;
 mod response_body;
