@@ -414,14 +414,14 @@ impl<B> State<B> {
 
     fn size_hint(&self, at: usize) -> SizeHint {
         let recorded = self.total.saturating_sub(at) as u64;
-        let rest = match self.source {
-            Source::Here(_) | Source::Polled => self.rest.clone(),
-            Source::Ended => SizeHint::with_exact(0),
-            Source::Lost(_) => return SizeHint::default(),
+        let (lower, upper) = match self.source {
+            Source::Here(_) | Source::Polled => (self.rest.lower(), self.rest.upper()),
+            Source::Ended => (0, Some(0)),
+            Source::Lost(_) => (0, None),
         };
         let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(recorded));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(recorded)) {
+        hint.set_lower(lower.saturating_add(recorded));
+        if let Some(upper) = upper.and_then(|upper| upper.checked_add(recorded)) {
             hint.set_upper(upper);
         }
         hint

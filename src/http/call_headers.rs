@@ -96,12 +96,12 @@ impl CallHeaders {
     /// gone. A shorter one that is there already stays. Writes nothing without a deadline, and
     /// nothing on a first attempt.
     pub fn write(&self, headers: &mut HeaderMap, clock: &Clock) {
-        if let Some(name) = &self.deadline {
-            if let Some(deadline) = context::deadline(clock) {
-                let left = millis(deadline.since(clock.now()));
-                if number(headers, name).is_none_or(|there| there > left) {
-                    headers.insert(name, HeaderValue::from(left));
-                }
+        if let Some(name) = &self.deadline
+            && let Some(deadline) = context::deadline(clock)
+        {
+            let left = millis(deadline.since(clock.now()));
+            if number(headers, name).is_none_or(|there| there > left) {
+                headers.insert(name, HeaderValue::from(left));
             }
         }
         if let Some(name) = &self.attempt {

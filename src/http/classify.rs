@@ -148,10 +148,10 @@ impl ByStatus {
     /// What `status` means.
     #[must_use]
     pub fn meaning(&self, status: StatusCode) -> Meaning {
-        if let Some(exceptions) = &self.exceptions {
-            if let Ok(at) = exceptions.binary_search_by_key(&status, |(status, _)| *status) {
-                return exceptions[at].1;
-            }
+        if let Some(exceptions) = &self.exceptions
+            && let Ok(at) = exceptions.binary_search_by_key(&status, |(status, _)| *status)
+        {
+            return exceptions[at].1;
         }
         match status.as_u16() {
             ..400 => Meaning::Success,

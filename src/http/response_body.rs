@@ -136,7 +136,8 @@ where
         if !late {
             if let Poll::Ready(frame) = inner.poll_frame(cx) {
                 let frame = frame.map(|frame| frame.map_err(Error::Service));
-                if !matches!(frame, Some(Ok(_))) || is_over(this.inner.as_ref().get_ref()) {
+                if !matches!(frame, Some(Ok(_))) || is_over(this.inner.as_ref().get_ref().as_ref())
+                {
                     *this.guard = None;
                 }
                 return Poll::Ready(frame);
@@ -153,7 +154,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        is_over(&self.inner)
+        is_over(self.inner.as_ref())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -161,8 +162,8 @@ where
     }
 }
 
-fn is_over<B: Body>(body: &Option<B>) -> bool {
-    body.as_ref().is_none_or(Body::is_end_stream)
+fn is_over<B: Body>(body: Option<&B>) -> bool {
+    body.is_none_or(Body::is_end_stream)
 }
 
 impl Limit {

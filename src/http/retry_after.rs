@@ -182,9 +182,9 @@ fn date(value: &str) -> Option<SystemTime> {
     let mut inside_word = false;
     for byte in &mut *text {
         if inside_word {
-            byte.make_ascii_lowercase()
+            byte.make_ascii_lowercase();
         } else {
-            byte.make_ascii_uppercase()
+            byte.make_ascii_uppercase();
         }
         inside_word = byte.is_ascii_alphabetic();
     }
@@ -193,12 +193,12 @@ fn date(value: &str) -> Option<SystemTime> {
     }
     // The last colon is the one before the seconds.
     let mut leap = Duration::ZERO;
-    if let Some(colon) = text.iter().rposition(|byte| *byte == b':') {
-        if let Some(second) = text.get_mut(colon + 1..colon + 3).filter(|second| **second == *b"60")
-        {
-            second.copy_from_slice(b"59");
-            leap = Duration::from_secs(1);
-        }
+    if let Some(colon) = text.iter().rposition(|byte| *byte == b':')
+        && let Some(second) = text.get_mut(colon + 1..colon + 3)
+        && *second == *b"60"
+    {
+        second.copy_from_slice(b"59");
+        leap = Duration::from_secs(1);
     }
     httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()?.checked_add(leap)
 }
@@ -210,9 +210,9 @@ fn reset(value: &str, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     };
     let since_epoch = match number {
         // Thirty years of waiting: no server means that.
-        ..1_000_000_000 => return Some(Duration::from_secs(number)),
+        0..1_000_000_000 => return Some(Duration::from_secs(number)),
         // The year 5138 in seconds, 1973 in milliseconds.
-        ..100_000_000_000 => Duration::from_secs(number),
+        1_000_000_000..100_000_000_000 => Duration::from_secs(number),
         _ => Duration::from_millis(number),
     };
     Some(UNIX_EPOCH.checked_add(since_epoch).map_or(LONGEST, |then| wait(then, now())))

@@ -156,12 +156,7 @@ impl Config {
     ///
     /// As [`build`](Self::build).
     pub fn build_in(&self, environment: &Environment) -> Result<Client, InvalidConfig> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has suites for all versions")
-            .with_webpki_roots()
-            .with_no_client_auth();
-        self.assemble(tls, environment)
+        self.assemble(mozilla(), environment)
     }
 
     /// As [`build_in`](Self::build_in), with TLS as configured: roots of one's own, a client
@@ -265,6 +260,15 @@ impl Config {
         let probe = "at least a second and at most a year";
         within("keep_alive", self.keep_alive, SECOND, probe)
     }
+}
+
+/// TLS 1.2 and 1.3, with Mozilla's roots.
+fn mozilla() -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has suites for all versions")
+        .with_webpki_roots()
+        .with_no_client_auth()
 }
 
 const NANO: Duration = Duration::from_nanos(1);

@@ -44,7 +44,7 @@ impl<C> Connector<C> {
     fn age(&self) -> Option<Duration> {
         let longest = self.max_age?;
         let fifth = u64::try_from((longest / 5).as_nanos()).expect("an age is at most a year");
-        Some(longest - Duration::from_nanos(self.rng.below(fifth)))
+        Some(longest.saturating_sub(Duration::from_nanos(self.rng.below(fifth))))
     }
 }
 
@@ -149,14 +149,14 @@ where
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        if let Some(end) = *this.end {
-            if this.timer.poll_until(end, this.clock, cx).is_ready() {
-                this.age.expire();
-                *this.end = None;
-                if !*this.written {
-                    // Made ahead, and never used: the pool takes it for closed by the other end.
-                    return Poll::Ready(Ok(()));
-                }
+        if let Some(end) = *this.end
+            && this.timer.poll_until(end, this.clock, cx).is_ready()
+        {
+            this.age.expire();
+            *this.end = None;
+            if !*this.written {
+                // Made ahead, and never used: the pool takes it for closed by the other end.
+                return Poll::Ready(Ok(()));
             }
         }
         this.inner.poll_read(cx, buf)

@@ -11,10 +11,9 @@ use seawall::{Error, Outcome, Reason, Rejection};
 fn every_status_has_its_meaning() {
     for code in 100..=999 {
         let expected = match code {
-            408 => Outcome::Transient,
             429 => Outcome::Overload { retry_after: None },
             501 | 505 => Outcome::Permanent,
-            500..=999 => Outcome::Transient,
+            408 | 500..=999 => Outcome::Transient,
             400..=499 => Outcome::Permanent,
             _ => Outcome::Success,
         };

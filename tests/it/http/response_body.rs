@@ -103,16 +103,16 @@ fn an_error_of_the_body_stays_what_it_is() {
 fn what_is_held_is_given_back_when_the_body_is_over_however_it_ends() {
     let clock = Clock::manual();
     let held = Arc::new(());
-    let hold = || Arc::clone(&held);
+    let another = || Arc::clone(&held);
 
     // Known to be over with its last frame, before anybody asks for one more.
-    let mut body = ResponseBody::new(Full::new(Bytes::from("answer"))).hold(hold());
+    let mut body = ResponseBody::new(Full::new(Bytes::from("answer"))).hold(another());
     assert_eq!(Arc::strong_count(&held), 2);
     assert!(next(&mut body).is_ready());
     assert_eq!(Arc::strong_count(&held), 1);
 
     let (sender, source) = channel();
-    let mut body = ResponseBody::new(source).hold(hold());
+    let mut body = ResponseBody::new(source).hold(another());
     sender.send("one").unwrap();
     assert!(next(&mut body).is_ready());
     assert!(next(&mut body).is_pending());
@@ -121,17 +121,17 @@ fn what_is_held_is_given_back_when_the_body_is_over_however_it_ends() {
     assert_eq!(next(&mut body), Poll::Ready(None));
     assert_eq!(Arc::strong_count(&held), 1);
 
-    let mut body = late(Endless, &clock).hold(hold());
+    let mut body = late(Endless, &clock).hold(another());
     clock.advance(SECOND);
     assert!(next(&mut body).is_ready());
     assert_eq!(Arc::strong_count(&held), 1);
 
-    let mut failing = ResponseBody::new(Failing).hold(hold());
+    let mut failing = ResponseBody::new(Failing).hold(another());
     let mut read = task::spawn(failing.frame());
     assert!(read.poll().is_ready());
     assert_eq!(Arc::strong_count(&held), 1);
 
-    drop(ResponseBody::new(Endless).hold(hold()));
+    drop(ResponseBody::new(Endless).hold(another()));
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
