@@ -58,7 +58,7 @@ where
                 Poll::Pending => be_patient(&mut polls),
             }
         }
-        finish(self.0.call(request), cx)
+        finish(|| self.0.call(request), cx)
     }
 }
 
@@ -70,7 +70,7 @@ where
 
     #[inline]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
-        finish(self.0.execute(request), cx)
+        finish(|| self.0.execute(request), cx)
     }
 }
 
@@ -82,7 +82,7 @@ where
 
     #[inline]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
-        finish((self.0)(request), cx)
+        finish(|| (self.0)(request), cx)
     }
 }
 
@@ -137,12 +137,13 @@ where
     Box::new(Judged { caller, is_right })
 }
 
+/// Makes a future where it stays, as `.await` does, and polls it to its end.
 #[inline]
-fn finish<F>(future: F, cx: &mut Context<'_>) -> F::Output
+fn finish<F>(make: impl FnOnce() -> F, cx: &mut Context<'_>) -> F::Output
 where
     F: Future,
 {
-    let mut future = pin!(future);
+    let mut future = pin!(make());
     let mut polls = 0;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
