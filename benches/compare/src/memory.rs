@@ -7,7 +7,7 @@ use crate::cases::WINDOW;
 use crate::environment::Environment;
 use crate::rows::Row;
 use crate::run::Run;
-use crate::subjects::{failsafe, recloser, seatbelt, tower_resilience};
+use crate::subjects::{failsafe, recloser, seatbelt, seawall, tower_resilience};
 
 pub(crate) const BREAKER: &str = "memory/breaker";
 pub(crate) const KEY: &str = "memory/key";
@@ -18,6 +18,7 @@ const COUNT: u32 = 1_000;
 type Make = fn(&Environment) -> Box<dyn Run>;
 
 const BREAKERS: &[(&str, Make)] = &[
+    ("seawall", |_| seawall::time_window(WINDOW)),
     ("tower-resilience", |_| tower_resilience::one()),
     ("seatbelt", |environment| seatbelt::time_window(environment, WINDOW)),
     ("failsafe", |_| failsafe::time_window(WINDOW)),

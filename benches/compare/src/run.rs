@@ -48,7 +48,8 @@ where
 {
     type Error = S::Error;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the loop is to cost as little as it can, for all")]
+    #[inline(always)]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, S::Error> {
         let mut polls = 0;
         loop {
@@ -68,7 +69,8 @@ where
 {
     type Error = E;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the loop is to cost as little as it can, for all")]
+    #[inline(always)]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
         finish(|| self.0.execute(request), cx)
     }
@@ -80,7 +82,8 @@ where
 {
     type Error = E;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the loop is to cost as little as it can, for all")]
+    #[inline(always)]
     fn call(&mut self, request: u64, cx: &mut Context<'_>) -> Result<u64, E> {
         finish(|| (self.0)(request), cx)
     }
@@ -138,7 +141,8 @@ where
 }
 
 /// Makes a future where it stays, as `.await` does, and polls it to its end.
-#[inline]
+#[expect(clippy::inline_always, reason = "the loop is to cost as little as it can, for all")]
+#[inline(always)]
 fn finish<F>(make: impl FnOnce() -> F, cx: &mut Context<'_>) -> F::Output
 where
     F: Future,

@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::measure::{Plan, Round, cpu_time, per_call};
 use crate::rows::Row;
 use crate::run::Run;
-use crate::subjects::{failsafe, seatbelt, tower_resilience};
+use crate::subjects::{failsafe, seatbelt, seawall, tower_resilience};
 
 pub(crate) const EMPTY: &str = "breaker/window-empty";
 pub(crate) const FULL: &str = "breaker/window-full";
@@ -25,6 +25,7 @@ const WARM: u64 = 50;
 type Make = fn(&Environment) -> Box<dyn Run>;
 
 const SUBJECTS: &[(&str, Make)] = &[
+    ("seawall", |_| seawall::time_window(SPAN)),
     ("tower-resilience", |_| tower_resilience::time_window(SPAN)),
     ("seatbelt", |environment| seatbelt::time_window(environment, SPAN)),
     ("failsafe", |_| failsafe::time_window(SPAN)),

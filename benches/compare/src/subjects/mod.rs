@@ -6,6 +6,7 @@ pub(crate) mod failsafe;
 mod governor;
 pub(crate) mod recloser;
 pub(crate) mod seatbelt;
+pub(crate) mod seawall;
 mod tokio;
 mod tower;
 pub(crate) mod tower_resilience;
@@ -16,6 +17,7 @@ use crate::cases::Entry;
 pub(crate) fn all() -> Vec<Entry> {
     [
         bare::entries(),
+        seawall::entries(),
         tower::entries(),
         tower_resilience::entries(),
         seatbelt::entries(),

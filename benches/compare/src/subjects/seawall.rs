@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use seawall::bulkhead::{Bulkhead, BulkheadLayer};
 use seawall::circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
-use seawall::gate::Keyed;
 use seawall::rate_limit::Quota;
 use seawall::retry::{Retry, RetryLayer};
 use seawall::timeout::{Timeout, TimeoutLayer};
 use tower::{Layer, ServiceBuilder};
 
 use crate::cases::{
-    ATTEMPT, ATTEMPTS, BURST, Entry, OPEN_FOR, PLACES, RATE, TOTAL, TRIPPING, WINDOW, handles,
+    ATTEMPT, ATTEMPTS, BURST, Entry, OPEN_FOR, PLACES, RATE, TOTAL, TRIPPING, handles,
 };
 use crate::probe::{AtOnce, Failure, PendingOnce, Probe, Rejecting};
 use crate::run::{Run, Tower, answered, rejected};
@@ -70,13 +69,6 @@ where
 pub(crate) fn time_window(span: Duration) -> Box<dyn Run> {
     let breaker = CircuitBreaker::builder().time_window(span).build().expect(SETTINGS);
     answered(Tower(breaker.layer().layer(AtOnce)))
-}
-
-/// A breaker for each request, for the memory that each key takes.
-pub(crate) fn keyed() -> Box<dyn Run> {
-    let breaker = CircuitBreaker::builder().time_window(WINDOW).build().expect(SETTINGS);
-    let keyed = Keyed::new(breaker, |request: &u64| *request);
-    answered(Tower(keyed.layer().layer(AtOnce)))
 }
 
 fn breaker() -> CircuitBreakerLayer {
