@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Criticality;
-use crate::time::{Clock, Instant, nanos};
+use crate::time::{Clock, Instant};
 
 struct Cells {
     /// Set once somebody has asked; [`Instant::FAR_FUTURE`] is none.
@@ -165,50 +165,18 @@ fn put_in(ambient: &Ambient) {
     });
 }
 
-/// The time that a timeout allows for a call: what it adds to the context of the call's caller.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    /// Counts from the call's start, until the deadline is named; `MAX` from then on.
-    within_nanos: u64,
-    deadline: Instant,
-}
-
-impl Allowance {
-    #[inline]
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self { within_nanos: nanos(timeout), deadline: Instant::FAR_FUTURE }
-    }
-
-    /// Names the deadline, unless that was done before.
-    #[inline]
-    pub(crate) fn name(&mut self, deadline: Instant) {
-        if self.within_nanos != u64::MAX {
-            *self = Self { within_nanos: u64::MAX, deadline };
-        }
-    }
-
-    /// Runs `f` with no more time than this, and takes that out again, also when `f` panics.
-    #[inline]
-    pub(crate) fn scope<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        let within_nanos = CELLS.with(|cells| {
-            let outer = cells.within_nanos.get();
-            cells.within_nanos.set(outer.min(self.within_nanos));
-            outer
-        });
-        let deadline = CELLS.with(|cells| {
-            let outer = cells.deadline.get();
-            cells.deadline.set(outer.min(self.deadline));
-            outer
-        });
-        let _restore = RestoreTime { within_nanos, deadline };
-        let result = f();
-        CELLS.with(|cells| {
-            if cells.within_nanos.get() == u64::MAX {
-                self.name(cells.deadline.get());
-            }
-        });
-        result
-    }
+/// Runs `f` within that time of now or until that deadline, and takes both out again, also when `f`
+/// panics. `u64::MAX` and [`Instant::FAR_FUTURE`] are none.
+#[inline]
+pub(crate) fn limited<R>(within_nanos: u64, deadline: Instant, f: impl FnOnce() -> R) -> R {
+    let _restore = CELLS.with(|cells| {
+        let outer =
+            RestoreTime { within_nanos: cells.within_nanos.get(), deadline: cells.deadline.get() };
+        cells.within_nanos.set(outer.within_nanos.min(within_nanos));
+        cells.deadline.set(outer.deadline.min(deadline));
+        outer
+    });
+    f()
 }
 
 struct RestoreTime {
@@ -230,17 +198,19 @@ impl Drop for RestoreTime {
 mod tests {
     use super::super::attempt;
     use super::*;
+    use crate::time::nanos;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn the_first_who_asks_names_the_deadline() {
         let clock = Clock::manual();
-        let mut allowed = Allowance::new(2 * SECOND);
 
-        let asked = allowed.scope(|| deadline(&clock));
-        clock.advance(SECOND);
-        let again = allowed.scope(|| deadline(&clock));
+        let (asked, again) = within(2 * SECOND, || {
+            let asked = deadline(&clock);
+            clock.advance(SECOND);
+            (asked, deadline(&clock))
+        });
 
         assert_eq!(asked, Some(Instant::default() + 2 * SECOND));
         assert_eq!(asked, again);
@@ -253,10 +223,10 @@ mod tests {
         let soon = clock.now() + SECOND;
         let mut ambient = Ambient::NONE.until(soon);
 
-        let seen = scope(&mut ambient, || Allowance::new(2 * SECOND).scope(|| deadline(&clock)));
+        let seen = scope(&mut ambient, || within(2 * SECOND, || deadline(&clock)));
         assert_eq!(seen, Some(soon));
 
-        let seen = scope(&mut ambient, || Allowance::new(SECOND / 2).scope(|| deadline(&clock)));
+        let seen = scope(&mut ambient, || within(SECOND / 2, || deadline(&clock)));
         assert_eq!(seen, Some(clock.now() + SECOND / 2));
     }
 
@@ -264,25 +234,22 @@ mod tests {
     fn the_shorter_of_two_times_wins_wherever_it_stands() {
         let clock = Clock::manual();
         for (outer, inner) in [(1, 3), (3, 1)] {
-            let seen = Allowance::new(outer * SECOND)
-                .scope(|| Allowance::new(inner * SECOND).scope(|| deadline(&clock)));
+            let seen = within(outer * SECOND, || within(inner * SECOND, || deadline(&clock)));
 
             assert_eq!(seen, Some(clock.now() + SECOND));
         }
     }
 
     #[test]
-    fn a_deadline_is_named_once() {
+    fn to_ask_further_in_names_no_deadline_further_out() {
         let clock = Clock::manual();
-        let end = clock.now() + SECOND;
-        let mut allowed = Allowance::new(SECOND);
-        assert_eq!(allowed.scope(named_deadline), Instant::FAR_FUTURE);
 
-        allowed.name(end);
-        allowed.name(end + SECOND);
-
-        assert_eq!(allowed.scope(named_deadline), end);
-        assert_eq!(allowed.scope(|| deadline(&clock)), Some(end));
+        within(3 * SECOND, || {
+            assert_eq!(within(5 * SECOND, || deadline(&clock)), Some(clock.now() + 3 * SECOND));
+            let end = clock.now() + SECOND;
+            assert_eq!(limited(u64::MAX, end, || deadline(&clock)), Some(end));
+            assert_eq!(named_deadline(), Instant::FAR_FUTURE);
+        });
     }
 
     #[test]
@@ -292,7 +259,7 @@ mod tests {
 
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             scope(&mut ambient, || {
-                Allowance::new(SECOND).scope(|| cut(|| panic!("inside, as expected")));
+                within(SECOND, || cut(|| panic!("inside, as expected")));
             });
         }));
 
@@ -316,12 +283,11 @@ mod tests {
     #[test]
     fn what_was_taken_before_the_deadline_was_named_knows_it_then() {
         let clock = Clock::manual();
-        let mut allowed = Allowance::new(SECOND);
-        let mut taken = allowed.scope(Ambient::current).attempt(2);
-        allowed.name(clock.now() + SECOND);
+        let mut taken = within(SECOND, Ambient::current).attempt(2);
+        let end = clock.now() + SECOND;
         clock.advance(SECOND / 2);
 
-        let seen = allowed.scope(|| scope(&mut taken, || deadline(&clock)));
+        let seen = limited(u64::MAX, end, || scope(&mut taken, || deadline(&clock)));
 
         assert_eq!(seen, Some(Instant::default() + SECOND));
     }
@@ -330,7 +296,7 @@ mod tests {
     fn a_cut_reaches_what_has_a_context_of_its_own() {
         let mut inner = Ambient::NONE.attempt(2);
 
-        assert!(cut(|| scope(&mut inner, || Allowance::new(SECOND).scope(is_cut))));
+        assert!(cut(|| scope(&mut inner, || within(SECOND, is_cut))));
         assert!(!scope(&mut inner, is_cut));
     }
 
@@ -338,6 +304,10 @@ mod tests {
     fn endless_time_is_no_deadline() {
         let clock = Clock::manual();
 
-        assert_eq!(Allowance::new(Duration::MAX).scope(|| deadline(&clock)), None);
+        assert_eq!(within(Duration::MAX, || deadline(&clock)), None);
+    }
+
+    fn within<R>(time: Duration, f: impl FnOnce() -> R) -> R {
+        limited(nanos(time), Instant::FAR_FUTURE, f)
     }
 }

@@ -39,7 +39,7 @@
 
 mod ambient;
 
-pub(crate) use ambient::{Allowance, Ambient, cut, is_cut, named_deadline, scope};
+pub(crate) use ambient::{Ambient, cut, is_cut, limited, named_deadline, scope};
 
 use std::future::Future;
 use std::pin::Pin;

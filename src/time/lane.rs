@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::driver::{DRIVER, Driver};
 use super::fifo::{Fifo, Key};
-use super::instant::Instant;
+use super::instant::{Instant, nanos};
 use super::queue::Expired;
 use super::system;
 use crate::sync::{Mutex, PerThread};
@@ -19,7 +19,8 @@ use crate::sync::{Mutex, PerThread};
 /// Further ones share a slower queue.
 #[derive(Clone, Copy)]
 pub(crate) struct Lane {
-    period: Duration,
+    /// In one word, so that it is cheap to hold and to compare.
+    nanos: u64,
     shards: Option<&'static Shards>,
 }
 
@@ -41,12 +42,23 @@ pub(super) struct Place {
 impl Lane {
     /// The lane of `period`.
     pub(crate) fn of(period: Duration) -> Self {
-        Self { period, shards: DRIVER.lane(period) }
+        Self { nanos: nanos(period), shards: DRIVER.lane(period) }
+    }
+
+    /// A lane for one timer, which need not be looked up.
+    pub(crate) const fn once(nanos: u64) -> Self {
+        Self { nanos, shards: None }
     }
 
     /// How long a timer in this lane waits.
-    pub(crate) fn period(self) -> Duration {
-        self.period
+    pub(crate) const fn period(self) -> Duration {
+        Duration::from_nanos(self.nanos)
+    }
+
+    /// The same in nanoseconds.
+    #[inline]
+    pub(crate) const fn nanos(self) -> u64 {
+        self.nanos
     }
 
     pub(super) fn shards(self) -> Option<&'static Shards> {
@@ -56,7 +68,7 @@ impl Lane {
 
 impl PartialEq for Lane {
     fn eq(&self, other: &Self) -> bool {
-        self.period == other.period
+        self.nanos == other.nanos
     }
 }
 
@@ -64,7 +76,7 @@ impl Eq for Lane {}
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lane").field(&self.period).finish()
+        f.debug_tuple("Lane").field(&self.period()).finish()
     }
 }
 

@@ -112,7 +112,7 @@ impl Timer {
     }
 
     fn arm_lane(&mut self, lane: Lane, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
-        if lane.period().is_zero() {
+        if lane.nanos() == 0 {
             return Poll::Ready(());
         }
         if let (Source::System, Some(shards)) = (clock.source(), lane.shards())

@@ -1,16 +1,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project::{pin_project, pinned_drop};
 
 use super::Shared;
-use crate::context::{self, Allowance};
+use crate::context;
 use crate::error::{Reason, Reject, Rejection};
 use crate::slot::Slot;
 use crate::telemetry::EventKind;
-use crate::time::{Instant, Lane, Timer};
+use crate::time::{Instant, Lane, Timer, nanos};
 
 /// The answer of a [`TimeoutService`](super::TimeoutService).
 #[pin_project(PinnedDrop)]
@@ -19,11 +18,10 @@ use crate::time::{Instant, Lane, Timer};
 pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
-    /// The time that the call has. Its deadline is named when the timer is set.
-    allowed: Allowance,
-    limit: Limit,
-    timer: Timer,
+    /// How long the call may take.
     lane: Lane,
+    /// Set at the first `Pending`. From then on the deadline is known.
+    timer: Timer,
     shared: Slot<Shared>,
 }
 
@@ -39,73 +37,39 @@ enum State<F> {
     Done,
 }
 
-/// What ends the call.
-#[derive(Clone, Copy, Debug)]
-enum Limit {
-    /// Not known before the first `Pending`, when the clock is read.
-    Unset,
-    /// The timeout.
-    Own,
-    /// The caller's deadline, which comes first.
-    Outer { until: Instant, allowed: Duration },
-}
-
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) fn begun(inner: F, allowed: Allowance, shared: Slot<Shared>, lane: Lane) -> Self {
-        let state = State::Calling { inner };
-        Self { state, allowed, limit: Limit::Unset, timer: Timer::idle(), lane, shared }
+    pub(super) const fn begun(inner: F, shared: Slot<Shared>, lane: Lane) -> Self {
+        Self { state: State::Calling { inner }, lane, timer: Timer::idle(), shared }
     }
 
     #[cold]
-    pub(super) fn late(shared: Slot<Shared>, lane: Lane) -> Self {
-        let allowed = Allowance::new(Duration::MAX);
-        Self {
-            state: State::Late,
-            allowed,
-            limit: Limit::Unset,
-            timer: Timer::idle(),
-            lane,
-            shared,
-        }
+    pub(super) const fn late(shared: Slot<Shared>, lane: Lane) -> Self {
+        Self { state: State::Late, lane, timer: Timer::idle(), shared }
     }
 
     /// Whether the time is over. Sets the timer when asked first.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let clock = &this.shared.clock;
-        if let Limit::Unset = *this.limit {
-            *this.limit = Limit::Own;
-            let outer = context::named_deadline();
-            if outer != Instant::FAR_FUTURE {
-                let now = clock.coarse();
-                if outer <= now + this.lane.period() {
-                    *this.limit = Limit::Outer { until: outer, allowed: outer.since(now) };
-                }
+        let outer = context::named_deadline();
+        if outer != Instant::FAR_FUTURE && this.timer.deadline().is_none() {
+            let now = clock.coarse();
+            if outer <= now + this.lane.period() {
+                // The caller has less time than this timeout allows.
+                *this.lane = Lane::once(nanos(outer.since(now)));
+                return this.timer.poll_until(outer, clock, cx);
             }
         }
-        match *this.limit {
-            Limit::Outer { until, .. } => this.timer.poll_until(until, clock, cx),
-            Limit::Own | Limit::Unset => {
-                let ended = this.timer.poll_timeout(*this.lane, clock, cx);
-                if let Some(end) = this.timer.deadline() {
-                    this.allowed.name(end);
-                }
-                ended
-            }
-        }
+        this.timer.poll_timeout(*this.lane, clock, cx)
     }
 
     /// Drops the call, whose time is over.
     #[cold]
     fn cut(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
-        context::cut(|| this.allowed.scope(|| this.state.set(State::Done)));
-        let after = match *this.limit {
-            Limit::Outer { allowed, .. } => allowed,
-            Limit::Own | Limit::Unset => this.lane.period(),
-        };
-        this.shared.emitter.emit(EventKind::TimedOut { after });
+        context::cut(|| this.state.set(State::Done));
+        this.shared.emitter.emit(EventKind::TimedOut { after: this.lane.period() });
         Rejection::new(this.shared.emitter.name(), Reason::TimedOut)
     }
 
@@ -129,8 +93,13 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
+        let (within_nanos, deadline) = match this.timer.deadline() {
+            Some(deadline) => (u64::MAX, deadline),
+            None => (this.lane.nanos(), Instant::FAR_FUTURE),
+        };
         // The answer beats the deadline: the time is looked at after the call.
-        match this.allowed.scope(|| this.state.as_mut().poll_call(cx)) {
+        let state = this.state.as_mut();
+        match context::limited(within_nanos, deadline, || state.poll_call(cx)) {
             Called::Answered(answer) => Poll::Ready(answer),
             Called::Pending => {
                 ready!(self.as_mut().poll_end(cx));
@@ -177,7 +146,8 @@ impl<F> PinnedDrop for ResponseFuture<F> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if matches!(*this.state, State::Calling { .. }) {
-            this.allowed.scope(|| this.state.set(State::Done));
+            let deadline = this.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
+            context::limited(u64::MAX, deadline, || this.state.set(State::Done));
         }
     }
 }
@@ -187,6 +157,7 @@ mod tests {
     use std::future::pending;
     use std::sync::mpsc::{Sender, channel};
     use std::task::Waker;
+    use std::time::Duration;
 
     use super::*;
     use crate::error::BoxError;
@@ -273,7 +244,7 @@ mod tests {
     fn what_is_around_a_call_is_small() {
         let around = size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>();
 
-        assert!(around <= 192, "{around} bytes");
+        assert!(around <= 96, "{around} bytes");
     }
 
     fn after(seconds: u64, clock: &Clock) -> Timeout {

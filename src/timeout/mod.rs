@@ -98,7 +98,7 @@ pub use service::TimeoutService;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::context::{self, Allowance};
+use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::slot::{Pool, Slot};
 use crate::sync::{AtomicU64, Ordering};
@@ -319,7 +319,7 @@ impl Timeout {
     /// The time that a call may take.
     #[must_use]
     pub fn after(&self) -> Duration {
-        self.shared.after()
+        Duration::from_nanos(self.shared.after_nanos())
     }
 
     /// The name in rejections and events.
@@ -336,19 +336,24 @@ impl Timeout {
         if outer != Instant::FAR_FUTURE && self.shared.clock.has_passed(outer) {
             return ResponseFuture::late(self.shared.clone(), self.lane);
         }
-        let after = self.shared.after();
-        if self.lane.period() != after {
-            self.lane = Lane::of(after);
+        let nanos = self.shared.after_nanos();
+        if self.lane.nanos() != nanos {
+            self.follow_reload();
         }
-        let mut allowed = Allowance::new(after);
-        let inner = allowed.scope(call);
-        ResponseFuture::begun(inner, allowed, self.shared.clone(), self.lane)
+        let inner = context::limited(nanos, Instant::FAR_FUTURE, call);
+        ResponseFuture::begun(inner, self.shared.clone(), self.lane)
+    }
+
+    #[cold]
+    fn follow_reload(&mut self) {
+        self.lane = Lane::of(self.after());
     }
 }
 
 impl Shared {
     #[inline]
-    fn after(&self) -> Duration {
-        Duration::from_nanos(self.after_nanos.load(Ordering::Relaxed))
+    fn after_nanos(&self) -> u64 {
+        // Relaxed: nothing else is published with it.
+        self.after_nanos.load(Ordering::Relaxed)
     }
 }
