@@ -205,12 +205,6 @@ impl Budget {
         self.shared.core.reload(params);
         Ok(())
     }
-
-    /// Whether both are the same budget.
-    #[cfg(test)]
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.shared.is_same(&other.shared)
-    }
 }
 
 /// The default settings.

@@ -153,6 +153,8 @@ where
     /// Drives the call from its first failure on.
     #[cold]
     fn poll_repeats(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, S::Error>> {
+        // Asked for before the context is taken, so that both know it.
+        let end = context::deadline(self.retry.clock());
         // What the repeat asks and calls sees its own number, and the caller's deadline.
         let mut ambient = Ambient::current().attempt(self.course.attempt());
         loop {
@@ -164,7 +166,7 @@ where
                 }
                 StateProj::Readying { timer, repeat } => {
                     let clock = self.retry.clock();
-                    let limit = self.retry.limit(&mut ambient);
+                    let limit = end.map(|end| self.retry.limit(end));
                     if limit.is_some_and(|limit| clock.has_passed(limit)) {
                         return Poll::Ready(self.give_up(false));
                     }
@@ -187,12 +189,8 @@ where
                 StateProj::Repeating { inner, timer } => {
                     let Poll::Ready(result) = context::scope(&mut ambient, || inner.poll(cx))
                     else {
-                        let clock = self.retry.clock();
-                        let Some(end) = context::scope(&mut ambient, || context::deadline(clock))
-                        else {
-                            return Poll::Pending;
-                        };
-                        ready!(timer.poll_until(end, clock, cx));
+                        let Some(end) = end else { return Poll::Pending };
+                        ready!(timer.poll_until(end, self.retry.clock(), cx));
                         // The timeout that set the deadline would only know that time is over.
                         return Poll::Ready(self.give_up(true));
                     };

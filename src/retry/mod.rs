@@ -119,7 +119,7 @@ use std::future::Future;
 use self::config::in_budget;
 use self::core::{Course, Settings};
 use crate::budget::Budget;
-use crate::context::{self, Ambient};
+use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::rng::Rng;
 use crate::slot::Slot;
@@ -317,11 +317,9 @@ impl Retry {
         &self.shared.clock
     }
 
-    /// From when on no attempt may begin, for it would not fit before the call's deadline.
-    fn limit(&self, ambient: &mut Ambient) -> Option<Instant> {
-        let Shared { settings, clock, .. } = &*self.shared;
-        let end = context::scope(ambient, || context::deadline(clock))?;
-        Some(settings.load().limit(end))
+    /// From when on no attempt may begin that must end at `end`.
+    fn limit(&self, end: Instant) -> Instant {
+        self.shared.settings.load().limit(end)
     }
 }
 
