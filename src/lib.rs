@@ -1,4 +1,61 @@
 //! Keeps an application up when what it depends on slows down, fails, or loses a whole region.
+//!
+//! Tower layers with a lock-free hot path, and a [standard stack](stack) that puts them together in
+//! the right order. Each policy also works without tower.
+//!
+//! # Example
+//!
+//! ```
+//! use seawall::error::BoxError;
+//! use seawall::stack::Stack;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let stack = Stack::builder().name("orders").build()?;
+//!
+//! let orders = ServiceBuilder::new()
+//!     .layer(stack.layer())
+//!     .service(service_fn(|id: u64| async move { Ok::<_, std::io::Error>(id) }));
+//!
+//! assert_eq!(orders.oneshot(7).await?, 7);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | all of it in one call | [`stack`] |
+//! | an HTTP client | `http`, behind the feature of that name |
+//! | one policy | [`circuit_breaker`], [`retry`], [`timeout`], [`bulkhead`], [`rate_limit`], [`fallback`] |
+//! | waiting instead of being turned away | [`queue`] |
+//! | a policy per host or tenant | [`gate::Keyed`] |
+//! | what to choose, and why | [`manual`] |
+//! | figures and events | [`telemetry`] |
+//! | a policy of your own | [`gate::Gate`] |
+//!
+//! # The words
+//!
+//! A *gate* is asked before a call and told after it; a *driver* owns the call and may make it
+//! again. A finished call has an [`Outcome`], judged by a [`Classify`]. A policy that ends a call
+//! makes a [`Rejection`] and puts it into the error type that is there, through
+//! [`error::Reject`]; [`Error`] is that type where there is none.
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what a policy does.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `http` | classification, `Retry-After`, idempotency, replay of bodies |
+//! | `client` | a ready-made client over hyper-util and rustls |
+//! | `tracing` | events and spans |
+//! | `opentelemetry` | events and levels as metrics |
+//! | `serde` | configuration from any format |
+//! | `full` | all of the above |
+//! | `test-util` | clocks that follow tokio's paused time |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -35,3 +92,8 @@ mod window;
 
 pub use error::{Error, Reason, Rejection};
 pub use outcome::{Classify, Outcome};
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

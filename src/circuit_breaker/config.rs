@@ -82,7 +82,7 @@ impl Default for Config {
             consecutive_failures: None,
             slow_call_duration: None,
             slow_call_rate: None,
-            open_for: Duration::from_secs(5),
+            open_for: Duration::from_secs(4),
             max_open_for: None,
             jitter: 0.5,
             probes: 3,
@@ -223,7 +223,7 @@ impl Config {
 
     /// How long the circuit stays open the first time; 1 ms to a day.
     ///
-    /// Default: 5 seconds.
+    /// Default: 4 seconds.
     pub fn open_for(mut self, duration: Duration) -> Self {
         self.open_for = duration;
         self

@@ -76,7 +76,7 @@
 //! | [`failure_rate`](Config::failure_rate), [`recent_failure_rate`](Config::recent_failure_rate) | 0.5, 0.9 |
 //! | [`slow_call_duration`](Config::slow_call_duration), [`slow_call_rate`](Config::slow_call_rate) | none |
 //! | [`consecutive_failures`](Config::consecutive_failures) | none |
-//! | [`open_for`](Config::open_for), [`max_open_for`](Config::max_open_for), [`jitter`](Config::jitter) | 5 s, does not grow, 0.5 |
+//! | [`open_for`](Config::open_for), [`max_open_for`](Config::max_open_for), [`jitter`](Config::jitter) | 4 s, does not grow, 0.5 |
 //! | [`probes`](Config::probes), [`probe_lease`](Config::probe_lease) | 3, 10 s |
 //! | [`ramp`](Config::ramp) | 2 s |
 //! | [`max_pause`](Config::max_pause) | 30 s |

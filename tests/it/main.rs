@@ -1,18 +1,21 @@
 //! Tests through the public API only, with time paused.
 
-mod bulkhead;
 mod budget;
+mod bulkhead;
 mod circuit_breaker;
 mod context;
 mod fallback;
 #[cfg(feature = "http")]
 mod http;
-mod metastable;
 mod keyed;
+mod metastable;
 mod polled;
 mod queue;
 mod rate_limit;
 mod retry;
+mod stack;
 #[path = "../contract/task.rs"]
 mod task;
+#[cfg(all(feature = "opentelemetry", feature = "tracing"))]
+mod telemetry;
 mod timeout;
