@@ -50,13 +50,19 @@ impl Permit {
         Self { shared, ticket }
     }
 
+    #[inline(never)]
+    fn complete_slowly(&self, ticket: Ticket, outcome: Outcome) {
+        let Shared { core, family } = &*self.shared;
+        self.shared.tell_end(core.exit_slowly(ticket, outcome, &**family));
+    }
+
     #[cold]
     fn abandon(&mut self) {
         let Shared { core, family } = &*self.shared;
         let is_failure =
             thread::panicking() || context::is_cut() || core.is_slow(self.ticket, &**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
-        self.shared.tell_end(core.exit(self.ticket, outcome, &**family));
+        self.complete_slowly(self.ticket, outcome);
     }
 }
 
@@ -69,13 +75,14 @@ impl gate::Permit for Permit {
         }
     }
 
-    #[inline]
+    // Always: a call would move the permit through memory, in pieces of another size than it was
+    // written in, which costs more than all the rest.
+    #[inline(always)]
     fn complete(mut self, outcome: Outcome) {
         let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
         let Shared { core, family } = &*self.shared;
-        let exited = core.exit(ticket, outcome, &**family);
-        if exited != Default::default() {
-            self.shared.tell_end(exited);
+        if !core.exit_plainly(ticket, outcome, &**family) {
+            self.complete_slowly(ticket, outcome);
         }
     }
 }

@@ -56,16 +56,24 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.shut = self.gate.shut();
-        if self.shut.is_none() {
-            ready!(self.inner.poll_ready(cx))?;
+        match self.gate.shut() {
+            None => {
+                // Looked at before it is written: a rejection is wide, and moving one about costs
+                // more than the rest of a gate.
+                if self.shut.is_some() {
+                    self.shut = None;
+                }
+                ready!(self.inner.poll_ready(cx))?;
+            }
+            shut => self.shut = shut,
         }
         Poll::Ready(Ok(()))
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if let Some(rejection) = self.shut.take() {
+        if let Some(rejection) = self.shut {
+            self.shut = None;
             self.gate.turned_away(&rejection);
             return ResponseFuture::rejected(rejection);
         }

@@ -34,11 +34,16 @@ impl Calls {
         }
     }
 
-    /// Counts a call. Returns whether anything changed.
+    /// Whether the ring is full of good calls, so that one more changes nothing.
     #[inline]
-    pub(super) fn record(&self, failed: bool, slow: bool) -> bool {
+    pub(super) fn is_all_good(&self) -> bool {
         // Relaxed throughout: each word is right by itself, and none publishes another.
-        if !failed && !slow && self.totals.load(Ordering::Relaxed) == 0 && self.is_full() {
+        self.totals.load(Ordering::Relaxed) == 0 && self.seen() >= self.len
+    }
+
+    /// Counts a call. Returns whether anything changed.
+    pub(super) fn record(&self, failed: bool, slow: bool) -> bool {
+        if !failed && !slow && self.is_all_good() {
             return false;
         }
         self.put(failed, slow);
@@ -77,10 +82,7 @@ impl Calls {
         self.since.store(self.next.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    fn is_full(&self) -> bool {
-        self.seen() >= self.len
-    }
-
+    #[inline]
     fn seen(&self) -> u64 {
         self.next.load(Ordering::Relaxed).wrapping_sub(self.since.load(Ordering::Relaxed))
     }

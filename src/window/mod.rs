@@ -134,22 +134,27 @@ impl Window {
         self.span
     }
 
-    /// Counts a good and fast call. Returns whether it is time to look at the [tally](Self::tally):
-    /// at the first call of each tick, or after each in a window of calls that holds any bad ones.
+    /// Counts a good and fast call, if that is all there is to do. Returns whether it was, and
+    /// otherwise has done nothing: the first call of a tick, or one that changes a window of calls,
+    /// is for [`record`](Self::record).
     #[inline]
-    pub(crate) fn record_good(&self, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn record_plain(&self, now: impl FnOnce() -> Instant) -> bool {
         match &self.kind {
             Kind::Time { .. } => {
-                let is_due = self.advance(now());
-                // Relaxed: the count publishes nothing.
-                self.shards.own().add(|shard| &shard.ended, 1, Ordering::Relaxed);
-                is_due
+                // Relaxed: an old value only sends the caller where the truth is.
+                let is_plain = now().as_nanos() < self.tick_end.load(Ordering::Relaxed);
+                if is_plain {
+                    // Relaxed: the count publishes nothing.
+                    self.shards.own().add(|shard| &shard.ended, 1, Ordering::Relaxed);
+                }
+                is_plain
             }
-            Kind::Calls(calls) => calls.record(false, false),
+            Kind::Calls(calls) => calls.is_all_good(),
         }
     }
 
-    /// Counts any call. Returns like [`record_good`](Self::record_good).
+    /// Counts a call. Returns whether it is time to look at the [tally](Self::tally): at the first
+    /// call of each tick, or after each in a window of calls that holds any bad ones.
     pub(crate) fn record(&self, failed: bool, slow: bool, now: impl FnOnce() -> Instant) -> bool {
         match &self.kind {
             Kind::Time { .. } => {

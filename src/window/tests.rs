@@ -61,14 +61,14 @@ mod sequential {
     #[test]
     fn is_due_once_for_each_tick() {
         let window = time(0);
-        assert!(!window.record_good(|| at(0)));
+        assert!(!window.record(false, false, || at(0)));
 
-        assert!(window.record_good(|| at(1)));
-        assert!(!window.record_good(|| at(1)));
+        assert!(window.record(false, false, || at(1)));
+        assert!(!window.record(false, false, || at(1)));
         assert!(!window.advance(at(1)));
         assert!(window.advance(at(500)));
         // A reading that comes late turns nothing back.
-        assert!(!window.record_good(|| at(3)));
+        assert!(!window.record(false, false, || at(3)));
         assert_eq!(window.tally(at(500)).unwrap().calls, 1);
     }
 
@@ -80,7 +80,7 @@ mod sequential {
         own.add(|shard| &shard.ended, u64::from(u32::MAX) - 1, Ordering::Relaxed);
         window.advance(at(100));
         for _ in 0..10 {
-            window.record_good(|| at(100));
+            window.record(false, false, || at(100));
         }
         window.record(true, false, || at(100));
 
@@ -228,9 +228,9 @@ mod concurrent {
             let window = Arc::new(Window::compact(Span::Time { tick_nanos: TICK }, at(0)));
             let other = thread::spawn({
                 let window = Arc::clone(&window);
-                move || window.record_good(|| at(1))
+                move || window.record(false, false, || at(1))
             });
-            let mine = window.record_good(|| at(1));
+            let mine = window.record(false, false, || at(1));
 
             assert!(mine ^ other.join().unwrap());
             assert_eq!(window.tally(at(1)).unwrap().calls, 2);

@@ -199,23 +199,29 @@ impl Core {
         if is_due { self.evaluate(*ticket, now, world) } else { None }
     }
 
-    /// Ends a call.
-    #[inline]
-    pub(super) fn exit(&self, ticket: Ticket, outcome: Outcome, world: &impl World) -> Exited {
+    /// Ends a call, if it was good, quick, and nothing follows from it. Returns whether it was.
+    #[inline(always)]
+    pub(super) fn exit_plainly(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        world: &impl World,
+    ) -> bool {
         let is_plain = matches!(outcome, Outcome::Success | Outcome::Permanent)
             && ticket.started_nanos == OFF
             && ticket.term < CLOSED_END
             // Equal to the whole word: no failures in a row either.
             && ticket.term == self.word.load(Ordering::Relaxed);
-        if !is_plain {
-            return self.exit_slowly(ticket, outcome, world);
+        is_plain && self.window.record_plain(|| world.coarse())
+    }
+
+    /// Ends a call.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn exit(&self, ticket: Ticket, outcome: Outcome, world: &impl World) -> Exited {
+        if self.exit_plainly(ticket, outcome, world) {
+            return Exited::default();
         }
-        let moved = if self.window.record_good(|| world.coarse()) {
-            self.evaluate(ticket, world.coarse(), world)
-        } else {
-            None
-        };
-        Exited { moved, paused: None }
+        self.exit_slowly(ticket, outcome, world)
     }
 
     /// How long ago a call was first pending, to the coarse reading.
@@ -302,8 +308,14 @@ impl Core {
         }
     }
 
+    /// Ends a call, whatever follows.
     #[inline(never)]
-    fn exit_slowly(&self, ticket: Ticket, outcome: Outcome, world: &impl World) -> Exited {
+    pub(super) fn exit_slowly(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        world: &impl World,
+    ) -> Exited {
         let paused = match outcome {
             Outcome::Overload { retry_after: Some(wait) } => self.pause(wait, world),
             Outcome::Overload { retry_after: None }
