@@ -29,7 +29,7 @@ enum State<F, P, C> {
     Admitted {
         #[pin]
         inner: F,
-        // Taken on completion. Dropped with the future, it judges the call as abandoned.
+        // Spent on completion. Dropped with the future, it judges the call as abandoned.
         permit: Option<P>,
         pending: bool,
         classify: C,
@@ -74,11 +74,9 @@ where
                     }
                     return Poll::Pending;
                 };
-                // The classifier is the user's and may panic: the permit is taken after it.
+                // The classifier is the user's and may panic: the permit is spent after it.
                 let outcome = classify.classify(result.as_ref());
-                if let Some(permit) = permit.take() {
-                    permit.complete(outcome);
-                }
+                P::complete_in_place(permit, outcome);
                 Poll::Ready(result)
             }
             StateProj::Rejected { rejection } => {
