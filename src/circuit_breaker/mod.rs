@@ -55,8 +55,8 @@
 //! - the [rate of slow calls](Config::slow_call_rate), among which are those that still run;
 //! - [failures in a row](Config::consecutive_failures).
 //!
-//! What counts as a failure is the classifier's to say, through [`Outcome`]. Two things are no
-//! failures. [`Outcome::Overload`], a service that is well and full, never opens the circuit; but
+//! What counts as a failure is the classifier's to say, through [`Outcome`](crate::Outcome). Two things are no
+//! failures. [`Outcome::Overload`](crate::Outcome::Overload), a service that is well and full, never opens the circuit; but
 //! when it says how long to wait, all calls are held back so long
 //! ([`Reason::Paused`](crate::Reason::Paused)), and a circuit that opens stays open at least so long.
 //! And a call that its caller drops is judged by its age: see [`Permit`].
@@ -121,7 +121,7 @@ use shared::{PATTERN, Shared};
 
 use crate::error::{Error, InvalidConfig, Reject, Rejection};
 use crate::gate::{Gate, GateLayer, GateService, Permit as _, Sibling};
-use crate::outcome::{ByResult, Outcome};
+use crate::outcome::ByResult;
 use crate::slot::Slot;
 use crate::telemetry::{Environment, EventKind, Level, Measure};
 use crate::window::Span;

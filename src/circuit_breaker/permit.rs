@@ -50,19 +50,22 @@ impl Permit {
         Self { shared, ticket }
     }
 
-    #[inline(never)]
-    fn complete_slowly(&self, ticket: Ticket, outcome: Outcome) {
+    #[inline(always)]
+    fn spend(&mut self, outcome: Outcome) {
+        let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
         let Shared { core, family } = &*self.shared;
-        self.shared.tell_end(core.exit_slowly(ticket, outcome, &**family));
+        if !core.exit_plainly(ticket, outcome, &**family) {
+            self.shared.exit_slowly(ticket, outcome);
+        }
     }
 
     #[cold]
-    fn abandon(&mut self) {
+    fn abandon(&self) {
         let Shared { core, family } = &*self.shared;
         let is_failure =
             thread::panicking() || context::is_cut() || core.is_slow(self.ticket, &**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
-        self.complete_slowly(self.ticket, outcome);
+        self.shared.exit_slowly(self.ticket, outcome);
     }
 }
 
@@ -75,14 +78,15 @@ impl gate::Permit for Permit {
         }
     }
 
-    // Always: a call would move the permit through memory, in pieces of another size than it was
-    // written in, which costs more than all the rest.
-    #[inline(always)]
+    #[inline]
     fn complete(mut self, outcome: Outcome) {
-        let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
-        let Shared { core, family } = &*self.shared;
-        if !core.exit_plainly(ticket, outcome, &**family) {
-            self.complete_slowly(ticket, outcome);
+        self.spend(outcome);
+    }
+
+    #[inline]
+    fn complete_in_place(permit: &mut Option<Self>, outcome: Outcome) {
+        if let Some(permit) = permit {
+            permit.spend(outcome);
         }
     }
 }

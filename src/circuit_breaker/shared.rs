@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::core::{Core, Exited, Move, Params, Settings, Shut, World};
+use super::core::{Core, Exited, Move, Params, Settings, Shut, Ticket, World};
 use crate::error::{Reason, Rejection, intern};
+use crate::outcome::Outcome;
 use crate::rng::Rng;
 use crate::slot::{Pool, Slot};
 use crate::sync::{Arc, Mutex};
@@ -88,17 +89,21 @@ impl Shared {
         }
     }
 
-    pub(super) fn tell_end(&self, exited: Exited) {
-        self.tell(exited.moved);
-        if let Some(wait) = exited.paused {
+    /// Ends a call that may have changed something, and tells of it.
+    #[inline(never)]
+    pub(super) fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
+        let Exited { moved, paused } = self.core.exit_slowly(ticket, outcome, &*self.family);
+        self.tell(moved);
+        if let Some(wait) = paused {
             self.family.emitter.emit(EventKind::Paused { wait });
         }
     }
 
+    #[inline]
     pub(super) fn rejection(&self, shut: Shut) -> Rejection {
         let reason = if shut.is_pause { Reason::Paused } else { Reason::CircuitOpen };
         let rejection = Rejection::new(self.family.emitter.name(), reason);
-        match shut.retry_after {
+        match shut.retry_after() {
             Some(wait) => rejection.after(wait),
             None => rejection,
         }

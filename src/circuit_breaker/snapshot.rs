@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::State;
-use super::core::{MILLION, View};
+use super::core::{MILLION, Shut, View};
 use crate::time::Instant;
 
 /// What a [`CircuitBreaker`](super::CircuitBreaker) looked like when it was asked.
@@ -99,11 +99,8 @@ impl Snapshot {
 
     /// How long calls will surely be turned away; none when they are not, or nobody knows.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self.view.shut {
-            Some(shut) => shut.retry_after,
-            None => None,
-        }
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.view.shut.and_then(Shut::retry_after)
     }
 }
 

@@ -103,13 +103,13 @@ pub(super) struct Move {
     pub(super) to: State,
 }
 
-/// No call is let in.
+/// No call is let in. Two words, which travel in registers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Shut {
+    /// How long that surely lasts; [`OFF`] when nobody knows.
+    rest_nanos: u64,
     /// Whether the service asked for it, and not its failures.
     pub(super) is_pause: bool,
-    /// How long that surely lasts.
-    pub(super) retry_after: Option<Duration>,
 }
 
 /// What there is to see.
@@ -130,7 +130,17 @@ const STEPS: u64 = 8;
 const WHOLE: u64 = 1 << 20;
 
 /// No wait is as long as this, and the payload of an open word tells all that are shorter.
-const ERA: Duration = Duration::from_secs(3 * 24 * 3600);
+const ERA: u64 = 3 * 24 * 3600 * 1_000_000_000;
+
+impl Shut {
+    const UNTIL_FURTHER_NOTICE: Self = Self { rest_nanos: OFF, is_pause: false };
+
+    /// How long that surely lasts, if anybody knows.
+    #[inline]
+    pub(super) fn retry_after(self) -> Option<Duration> {
+        (self.rest_nanos != OFF).then(|| Duration::from_nanos(self.rest_nanos))
+    }
+}
 
 impl Ticket {
     /// Stands for a call that has ended.
@@ -300,11 +310,16 @@ impl Core {
 
     #[inline(never)]
     fn look(&self, world: &impl World) -> Option<Shut> {
-        let word = self.load();
-        match word.phase {
-            // Whoever comes next may be one of those who are let in.
-            Phase::Recovering { .. } => self.paused(world),
-            _ => self.admit(word, world).1,
+        match self.load().phase {
+            Phase::Open { until_micros } => self.rest_of_open(until_micros, world),
+            Phase::Isolated => Some(Shut::UNTIL_FURTHER_NOTICE),
+            Phase::ForcedClosed | Phase::MetricsOnly => None,
+            // Whoever comes next may be one of the share that is let in.
+            Phase::Closed { .. } | Phase::Recovering { .. } => self.paused(world),
+            Phase::HalfOpen { admitted, .. } => self.paused(world).or_else(|| {
+                let is_full = admitted >= world.settings().probes() && !self.is_lapsed(world);
+                is_full.then_some(Shut::UNTIL_FURTHER_NOTICE)
+            }),
         }
     }
 
@@ -355,46 +370,46 @@ impl Core {
 
     /// The word after one more call was let in, or why it was not.
     fn admit(&self, word: Word, world: &impl World) -> (Word, Option<Shut>) {
-        let settings = world.settings();
-        let shut = |retry_after| Some(Shut { is_pause: false, retry_after });
+        let first_probe = || word.advance(Phase::HalfOpen { admitted: 1, passed: 0 });
         let pause = match word.phase {
-            Phase::Isolated => return (word, shut(None)),
-            Phase::ForcedClosed | Phase::MetricsOnly => return (word, None),
-            Phase::Open { .. } => None,
             Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Recovering { .. } => {
                 self.paused(world)
             }
+            Phase::ForcedClosed | Phase::Isolated | Phase::MetricsOnly | Phase::Open { .. } => None,
         };
         if pause.is_some() {
             return (word, pause);
         }
         match word.phase {
+            Phase::Closed { .. } | Phase::ForcedClosed | Phase::MetricsOnly => (word, None),
+            Phase::Isolated => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
             Phase::Open { until_micros } => match self.rest_of_open(until_micros, world) {
-                Some(rest) => (word, shut(Some(rest))),
-                None => (word.advance(Phase::HalfOpen { admitted: 1, passed: 0 }), None),
+                None => (first_probe(), None),
+                shut => (word, shut),
             },
-            Phase::HalfOpen { admitted, passed } if admitted < settings.probes() => {
+            Phase::HalfOpen { admitted, passed } if admitted < world.settings().probes() => {
                 (word.stay(Phase::HalfOpen { admitted: admitted + 1, passed }), None)
             }
-            Phase::HalfOpen { .. } => {
-                let end = self.since() + Duration::from_nanos(settings.probe_lease_nanos());
-                if world.around(end) < end {
-                    return (word, shut(None));
-                }
-                // Whoever still has a place is given up.
-                (word.advance(Phase::HalfOpen { admitted: 1, passed: 0 }), None)
-            }
+            // Whoever still has a place is given up.
+            Phase::HalfOpen { .. } if self.is_lapsed(world) => (first_probe(), None),
+            Phase::HalfOpen { .. } => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
             Phase::Recovering { credit } => match self.share(world) {
                 None => (word.stay(Phase::Closed { failures: 0 }), None),
                 Some(share) if credit + share >= WHOLE => {
                     (word.stay(Phase::Recovering { credit: credit + share - WHOLE }), None)
                 }
-                Some(share) => {
-                    (word.stay(Phase::Recovering { credit: credit + share }), shut(None))
-                }
+                Some(share) => (
+                    word.stay(Phase::Recovering { credit: credit + share }),
+                    Some(Shut::UNTIL_FURTHER_NOTICE),
+                ),
             },
-            _ => (word, None),
         }
+    }
+
+    /// Whether the places of the half-open state are no longer lent.
+    fn is_lapsed(&self, world: &impl World) -> bool {
+        let end = self.since() + Duration::from_nanos(world.settings().probe_lease_nanos());
+        world.around(end) >= end
     }
 
     /// The share of calls that the ramp lets in now; none when it is over.
@@ -412,27 +427,27 @@ impl Core {
     }
 
     /// How long an open circuit stays so; none when its time is over.
-    fn rest_of_open(&self, until_micros: u64, world: &impl World) -> Option<Duration> {
-        // Most look well before the end, and a coarse reading does for them.
+    fn rest_of_open(&self, until_micros: u64, world: &impl World) -> Option<Shut> {
         let rest = |now: Instant| {
             let shift = u64::BITS - PAYLOAD_BITS;
             let micros = now.as_nanos() / 1_000;
             // The difference modulo 2^40, with its sign.
             let ahead = (until_micros.wrapping_sub(micros) << shift).cast_signed() >> shift;
-            if ahead <= 0 || now.since(self.since()) >= ERA {
-                return Duration::ZERO;
+            if ahead <= 0 || now.as_nanos().saturating_sub(self.since().as_nanos()) >= ERA {
+                return 0;
             }
             let end = (micros + ahead.cast_unsigned()).saturating_mul(1_000);
-            Duration::from_nanos(end.saturating_sub(now.as_nanos()))
+            end.saturating_sub(now.as_nanos())
         };
+        // Most look well before the end, and a coarse reading does for them.
         let mut left = rest(world.coarse());
-        if !left.is_zero() && left <= world.tick() {
+        if left != 0 && left <= nanos(world.tick()) {
             left = rest(world.now());
         }
         // A pause that began later may last longer.
-        let paused = self.paused(world).and_then(|shut| shut.retry_after).unwrap_or_default();
+        let paused = self.paused(world).map_or(0, |shut| shut.rest_nanos);
         let left = left.max(paused);
-        (!left.is_zero()).then_some(left)
+        (left != 0).then_some(Shut { rest_nanos: left, is_pause: false })
     }
 
     /// Counts a call in the window, and in the row of failures.
@@ -557,7 +572,7 @@ impl Core {
         let until = Instant::from_nanos(paused);
         let now = world.around(until);
         if now < until {
-            return Some(Shut { is_pause: true, retry_after: Some(until.since(now)) });
+            return Some(Shut { rest_nanos: nanos(until.since(now)), is_pause: true });
         }
         None
     }

@@ -207,7 +207,7 @@ struct Refused {
 impl Refused {
     fn matches(&self, shut: Shut, step: u64) {
         assert_eq!(self.is_pause, shut.is_pause);
-        match (self.rest, shut.retry_after) {
+        match (self.rest, shut.retry_after()) {
             (None, None) => {}
             (Some(rest), Some(after)) => {
                 // Whoever waits for that is let in, and nobody waits longer than he must, but for
