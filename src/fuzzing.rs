@@ -1,3 +1,6 @@
 //! Ways in for fuzz targets. Only there when the crate is built for fuzzing.
 
+pub use crate::bulkhead::check_core as bulkhead_core;
 pub use crate::circuit_breaker::check_core as circuit_breaker_core;
+pub use crate::gate::keyed::check_core as keyed;
+pub use crate::rate_limit::check_core as rate_limit_core;

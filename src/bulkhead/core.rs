@@ -235,6 +235,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         /// The core beside two plain numbers.
         #[test]
         fn counts_like_a_naive_model(ops in proptest::collection::vec(op(), 0..200)) {

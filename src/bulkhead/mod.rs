@@ -67,6 +67,8 @@
 
 mod config;
 mod core;
+#[cfg(any(test, fuzzing))]
+mod model;
 mod place;
 mod room;
 
@@ -76,6 +78,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 pub use config::Config;
+#[cfg(fuzzing)]
+pub use model::check as check_core;
 pub use place::Place;
 
 use self::config::Params;

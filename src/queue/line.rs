@@ -195,6 +195,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         /// The line beside a queue of numbers, each with a waker that counts.
         #[test]
         fn waits_like_a_naive_model(ops in proptest::collection::vec(op(), 0..300)) {

@@ -127,6 +127,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         /// Beside a list of flags, one for each unit.
         #[test]
         fn keeps_what_a_naive_model_keeps(ops in proptest::collection::vec(op(), 0..100)) {

@@ -71,6 +71,8 @@
 
 mod core;
 mod gaps;
+#[cfg(any(test, fuzzing))]
+mod model;
 mod place;
 mod quota;
 mod scale;
@@ -81,6 +83,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+#[cfg(fuzzing)]
+pub use model::check as check_core;
 pub use place::Place;
 pub use quota::Quota;
 pub use weighted::Weighted;

@@ -121,6 +121,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
         #[test]
         fn an_instant_is_the_first_at_which_so_many_units_have_gone_by(
             limit in 1..=1_000_000_u32,

@@ -53,6 +53,8 @@
 //! the gate's handle, about 60 ns in all. For each key: the key, 48 bytes, and what the gate
 //! keeps.
 
+#[cfg(any(test, fuzzing))]
+mod model;
 mod table;
 
 use std::borrow::Borrow;
@@ -63,6 +65,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+#[cfg(fuzzing)]
+pub use self::model::check as check_core;
 use self::table::Table;
 use super::{Gate, GateLayer, Waitable};
 use crate::error::Rejection;
