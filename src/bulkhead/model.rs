@@ -14,6 +14,7 @@ use crate::queue::line::Place;
 /// # Panics
 ///
 /// When they differ.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer reaches it"))]
 pub fn check(bytes: &[u8]) {
     let room = Room::new(2);
     let mut model =

@@ -13,6 +13,7 @@ use crate::time::{Instant, nanos};
 /// # Panics
 ///
 /// When the law is broken, or a refusal names a wait that is not enough.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer reaches it"))]
 pub fn check(bytes: &[u8]) {
     let [limit, per_high, per_low, burst, skew, ops @ ..] = bytes else { return };
     let limit = u32::from(*limit) + 1;

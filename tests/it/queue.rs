@@ -208,12 +208,12 @@ fn a_queue_is_always_ready_and_never_polls_the_service_itself() {
     }
     let (bulkhead, _) = bulkhead(1, 1);
     let mut service = bulkhead.queue_layer().layer(Original::default());
-    let _first = bulkhead.enter().unwrap();
+    let first = bulkhead.enter().unwrap();
 
     let is_ready = service.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
     assert!(matches!(is_ready, Poll::Ready(Ok(()))));
 
-    drop(_first);
+    drop(first);
     Polled::new(service.call(())).output().unwrap();
 }
 

@@ -7,6 +7,7 @@ use super::table::Table;
 /// # Panics
 ///
 /// When they differ.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer reaches it"))]
 pub fn check(bytes: &[u8]) {
     let mut table = Table::new();
     let mut model: Vec<u8> = Vec::new();
