@@ -26,9 +26,9 @@
 //! immediate repeat.
 //!
 //! Which errors mean that there was no connection is known for hyper-util's client (feature
-//! `client`), for a refused connection as [`io::Error`], and for boxes of them. For other clients,
-//! see [`ByStatus::foreign`]; until one says so, every error is one after which the call may have
-//! run.
+//! `client`), for a refused connection as [`io::Error`], and for boxes of them. For other clients
+//! there is [`ByStatus::never_sent`], and [`ByStatus::foreign`] for those that have answers of their
+//! own; until one says so, every error is one after which the call may have run.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -73,9 +73,18 @@ use crate::outcome::{ByResult, Classify, Outcome};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ByStatus {
-    /// Sorted by status. `None` costs a clone nothing.
-    exceptions: Option<Arc<[(StatusCode, Meaning)]>>,
+    /// `None` costs a clone nothing.
+    rules: Option<Arc<Rules>>,
 }
+
+#[derive(Clone, Default)]
+struct Rules {
+    /// Sorted by status.
+    meanings: Vec<(StatusCode, Meaning)>,
+    never_sent: Vec<NeverSent>,
+}
+
+type NeverSent = Arc<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
 /// What a status means.
 ///
@@ -131,27 +140,69 @@ impl ByStatus {
     /// Judges as in [the table](self).
     #[must_use]
     pub const fn new() -> Self {
-        Self { exceptions: None }
+        Self { rules: None }
     }
 
     /// Gives `status` another meaning. The last word on a status counts.
     #[must_use]
     pub fn status(self, status: StatusCode, meaning: Meaning) -> Self {
-        let mut exceptions = self.exceptions.map_or_else(Vec::new, |known| known.to_vec());
-        match exceptions.binary_search_by_key(&status, |(status, _)| *status) {
-            Ok(at) => exceptions[at].1 = meaning,
-            Err(at) => exceptions.insert(at, (status, meaning)),
-        }
-        Self { exceptions: Some(exceptions.into()) }
+        self.change(|rules| match rules.find(status) {
+            Ok(at) => rules.meanings[at].1 = meaning,
+            Err(at) => rules.meanings.insert(at, (status, meaning)),
+        })
+    }
+
+    /// Adds a rule for errors `E`, or [`Error<E>`], by which no connection could be made.
+    ///
+    /// Needed for clients that [this module](self) does not know, so that a call which never left is
+    /// known to be safe to send again. May be called for several types.
+    ///
+    /// # Example
+    ///
+    /// With reqwest, this is `ByStatus::new().never_sent(reqwest::Error::is_connect)`, and with an
+    /// error of one's own:
+    ///
+    /// ```
+    /// use http::Response;
+    /// use seawall::Error;
+    /// use seawall::http::ByStatus;
+    /// use seawall::outcome::Classify;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// enum Failure {
+    ///     NoConnection,
+    ///     Reset,
+    /// }
+    ///
+    /// let classify = ByStatus::new().never_sent(|failure| *failure == Failure::NoConnection);
+    /// let may_have_run = |failure| {
+    ///     classify.may_have_run(Err::<&Response<()>, _>(&Error::Service(failure)))
+    /// };
+    /// assert!(!may_have_run(Failure::NoConnection));
+    /// assert!(may_have_run(Failure::Reset));
+    /// ```
+    #[must_use]
+    pub fn never_sent<E>(self, is: fn(&E) -> bool) -> Self
+    where
+        E: 'static,
+    {
+        let rule: NeverSent = Arc::new(move |error| inside::<E>(error).is_some_and(is));
+        self.change(|rules| rules.never_sent.push(rule))
+    }
+
+    fn change(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = self.rules.unwrap_or_default();
+        change(Arc::make_mut(&mut rules));
+        Self { rules: Some(rules) }
     }
 
     /// What `status` means.
     #[must_use]
     pub fn meaning(&self, status: StatusCode) -> Meaning {
-        if let Some(exceptions) = &self.exceptions
-            && let Ok(at) = exceptions.binary_search_by_key(&status, |(status, _)| *status)
+        if let Some(rules) = &self.rules
+            && let Ok(at) = rules.find(status)
         {
-            return exceptions[at].1;
+            return rules.meanings[at].1;
         }
         match status.as_u16() {
             ..400 => Meaning::Success,
@@ -272,9 +323,30 @@ impl ByStatus {
         }
     }
 
+    fn error_was_never_sent<E: 'static>(&self, error: &E) -> bool {
+        let by_rule = |rules: &Rules| rules.never_sent.iter().any(|rule| rule(error));
+        Known::of(error).never_sent() || self.rules.as_deref().is_some_and(by_rule)
+    }
+
     /// A service that says how full it is has not executed the call.
     fn answer_may_have_run(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         !matches!(self.judge_at(status, headers, SystemTime::now), Outcome::Overload { .. })
+    }
+}
+
+impl Rules {
+    fn find(&self, status: StatusCode) -> Result<usize, usize> {
+        self.meanings.binary_search_by_key(&status, |(status, _)| *status)
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.never_sent.len();
+        f.debug_struct("Rules")
+            .field("meanings", &self.meanings)
+            .field("never_sent", &rules)
+            .finish()
     }
 }
 
@@ -295,7 +367,7 @@ where
     fn may_have_run(&self, result: Result<&Response<B>, &E>) -> bool {
         match result {
             Ok(response) => self.answer_may_have_run(response.status(), response.headers()),
-            Err(error) if error.rejection().is_none() => !Known::of(error).never_sent(),
+            Err(error) if error.rejection().is_none() => !self.error_was_never_sent(error),
             Err(error) => ByResult.may_have_run(Err::<&(), _>(error)),
         }
     }
@@ -370,15 +442,17 @@ impl<T, E> fmt::Debug for Foreign<T, E> {
     }
 }
 
+/// The error `E` that a stack was given, or has made of it.
+fn inside<E: 'static>(error: &dyn Any) -> Option<&E> {
+    error.downcast_ref::<E>().or_else(|| error.downcast_ref::<Error<E>>()?.service())
+}
+
 /// An error of a client that is known to this crate.
 struct Known<'a>(Option<&'a (dyn StdError + 'static)>);
 
 impl<'a> Known<'a> {
     /// Finds it in what a stack may have made of it.
     fn of<E: 'static>(error: &'a E) -> Self {
-        fn inside<E: 'static>(error: &dyn Any) -> Option<&E> {
-            error.downcast_ref::<E>().or_else(|| error.downcast_ref::<Error<E>>()?.service())
-        }
         let error: &dyn Any = error;
         let boxed = || inside::<BoxError>(error).map(|error| &**error as &(dyn StdError + 'static));
         let io = || inside::<io::Error>(error).map(|error| error as _);

@@ -112,6 +112,25 @@ fn a_refused_connection_was_not_executed_however_it_is_wrapped() {
 }
 
 #[test]
+fn a_rule_says_which_errors_of_other_clients_were_never_sent() {
+    let by_status = ByStatus::new()
+        .never_sent(|error: &&str| *error == "refused")
+        .status(StatusCode::CONFLICT, Meaning::Transient)
+        .never_sent(|error: &u8| *error == 7);
+    fn run<E: Reject + 'static>(by_status: &ByStatus, error: E) -> bool {
+        by_status.may_have_run(Err::<&Response<()>, _>(&error))
+    }
+
+    assert!(!run(&by_status, Error::Service("refused")));
+    assert!(!run(&by_status, Error::Ambiguous("refused")));
+    assert!(!run(&by_status, Error::Service(7_u8)));
+    assert!(run(&by_status, Error::Service("reset")));
+    assert!(run(&by_status, Error::Service(8_u8)));
+    assert!(run(&by_status, Error::Service(7_u16)));
+    assert_eq!(by_status.meaning(StatusCode::CONFLICT), Meaning::Transient);
+}
+
+#[test]
 fn a_rejection_counts_for_what_it_is() {
     let open = Error::<BoxError>::reject(Rejection::new("orders", Reason::CircuitOpen));
     let late = Error::<BoxError>::reject(Rejection::new("orders", Reason::TimedOut));
