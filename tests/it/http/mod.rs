@@ -8,3 +8,5 @@ mod client;
 mod edge;
 mod idempotency;
 mod response_body;
+#[cfg(feature = "test-util")]
+mod stack;
