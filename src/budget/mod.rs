@@ -352,20 +352,22 @@ impl Config {
     }
 
     fn params(&self) -> Result<Params, InvalidConfig> {
-        let ratio_ppm = millionths(self.ratio, 1.0)
-            .ok_or_else(|| InvalidConfig::new("ratio", "0, or from 0.000001 to 1"))?;
+        // NaN is in no range.
+        if self.ratio != 0.0 && !(1e-6..=1.0).contains(&self.ratio) {
+            return Err(InvalidConfig::new("ratio", "0, or from 0.000001 to 1"));
+        }
         if !(WINDOWS.0..=WINDOWS.1).contains(&self.window) {
             return Err(InvalidConfig::new("window", "from 1 second to 1 hour"));
         }
-        let per_second_ppm = millionths(self.per_second, 1e6)
-            .ok_or_else(|| InvalidConfig::new("per_second", "from 0 to 1000000"))?;
-        // At most 10^12 × 3.6 × 10^12 ns, in 128 bits.
-        let reserve = u128::from(per_second_ppm) * u128::from(nanos(self.window)) / 1_000_000_000;
-        let reserve_ppm = u64::try_from(reserve).expect("at most 3.6 × 10^15");
-        if per_second_ppm > 0 && reserve_ppm < 1_000_000 {
+        if !(0.0..=1e6).contains(&self.per_second) {
+            return Err(InvalidConfig::new("per_second", "from 0 to 1000000"));
+        }
+        // Rounded as a product, so that three per hour are three.
+        let reserve_ppm = millionths(self.per_second * self.window.as_secs_f64());
+        if self.per_second > 0.0 && reserve_ppm < millionths(1.0) {
             return Err(InvalidConfig::new("per_second", "0, or at least one repeat per window"));
         }
-        Ok(Params { ratio_ppm, reserve_ppm })
+        Ok(Params { ratio_ppm: millionths(self.ratio), reserve_ppm })
     }
 
     fn name_in<'a>(&'a self, owner: &'a str) -> &'a str {
@@ -383,16 +385,13 @@ impl Default for Config {
     }
 }
 
-/// `share` in millionths, if it is zero or at least one of them, and at most `most`.
-fn millionths(share: f64, most: f64) -> Option<u64> {
-    // NaN is in no range.
-    let fits = share == 0.0 || (1e-6..=most).contains(&share);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "from 0 to 10^12, as checked above"
-    )]
-    fits.then(|| (share * 1e6).round() as u64)
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "from 0 to a million times the seconds of an hour, as checked"
+)]
+fn millionths(share: f64) -> u64 {
+    (share * 1e6).round() as u64
 }
 
 const WINDOWS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use seawall::budget::Budget;
 use seawall::telemetry::{Environment, LevelKind, Measure};
 use seawall::time::Clock;
@@ -20,6 +21,20 @@ fn the_ratio_is_not_rounded() {
         }
 
         assert_eq!(granted, expected, "of 1000 calls at {ratio}");
+    }
+}
+
+#[test]
+fn so_many_per_hour_are_so_many() {
+    for per_hour in 1_u32..=10 {
+        let budget = Budget::builder()
+            .ratio(0.0)
+            .per_second(f64::from(per_hour) / 3_600.0)
+            .window(Duration::from_secs(3_600))
+            .build()
+            .unwrap();
+
+        assert_eq!(budget.available(), u64::from(per_hour));
     }
 }
 
@@ -163,6 +178,15 @@ fn settings_are_read_from_a_file() {
         serde_json::from_str(r#"{ "name": "orders", "per_second": 2.5 }"#).unwrap();
 
     assert_eq!(config, Budget::builder().name("orders").per_second(2.5));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn holds_what_a_naive_budget_holds(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        crate::budget_model::check(&bytes);
+    }
 }
 
 fn on(

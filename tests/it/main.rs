@@ -1,6 +1,7 @@
 //! Tests through the public API only, with time paused.
 
 mod budget;
+mod budget_model;
 mod bulkhead;
 mod circuit_breaker;
 mod context;

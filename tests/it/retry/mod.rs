@@ -3,6 +3,7 @@
 mod amplification;
 mod config;
 mod deadline;
+mod model;
 mod others_defects;
 mod replay;
 
@@ -12,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use seawall::backoff::{Backoff, Jitter};
 use seawall::budget::Budget;
 use seawall::context;
@@ -393,6 +395,15 @@ fn a_panic_of_the_classifier_costs_the_call_and_no_charge() {
     assert!(crate::task::panics(|| task.poll()));
     drop(task);
     assert_eq!(retry.budget().unwrap().available(), before);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn does_what_a_naive_retry_does(bytes in proptest::collection::vec(any::<u8>(), 0..28)) {
+        model::check(&bytes);
+    }
 }
 
 /// Judges answers by their text.
