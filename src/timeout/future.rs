@@ -38,9 +38,10 @@ enum State<F> {
 }
 
 impl<F> ResponseFuture<F> {
-    #[inline]
-    pub(super) const fn begun(inner: F, shared: Slot<Shared>, lane: Lane) -> Self {
-        Self { state: State::Calling { inner }, lane, timer: Timer::idle(), shared }
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
+    pub(super) fn begun(shared: Slot<Shared>, lane: Lane, call: impl FnOnce() -> F) -> Self {
+        Self { state: State::Calling { inner: call() }, lane, timer: Timer::idle(), shared }
     }
 
     #[cold]
@@ -73,9 +74,11 @@ impl<F> ResponseFuture<F> {
         Rejection::new(this.shared.emitter.name(), Reason::TimedOut)
     }
 
+    /// Says why there is no call.
     #[cold]
     fn reject(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
+        assert!(matches!(*this.state, State::Late), "a call was polled again after its end");
         this.state.set(State::Done);
         let reason = Reason::DeadlineExceeded;
         this.shared.emitter.emit(EventKind::Rejected { reason });
@@ -100,43 +103,31 @@ where
         // The answer beats the deadline: the time is looked at after the call.
         let state = this.state.as_mut();
         match context::limited(within_nanos, deadline, || state.poll_call(cx)) {
-            Called::Answered(answer) => Poll::Ready(answer),
-            Called::Pending => {
+            Some(Poll::Ready(answer)) => Poll::Ready(answer),
+            Some(Poll::Pending) => {
                 ready!(self.as_mut().poll_end(cx));
                 Poll::Ready(Err(E::reject(self.cut())))
             }
-            Called::Late => Poll::Ready(Err(E::reject(self.reject()))),
-            Called::Done => panic!("a call was polled again after its end"),
+            None => Poll::Ready(Err(E::reject(self.reject()))),
         }
     }
-}
-
-/// How far the call is.
-enum Called<R> {
-    Answered(R),
-    Pending,
-    Late,
-    Done,
 }
 
 impl<F> State<F>
 where
     F: Future,
 {
-    /// Polls the call, and drops it when it has its answer.
+    /// Polls the call, if there is one, and drops it when it has its answer.
     #[inline]
-    fn poll_call(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Called<F::Output> {
-        match self.as_mut().project() {
-            StateProj::Calling { inner } => {
-                let Poll::Ready(answer) = inner.poll(cx) else {
-                    return Called::Pending;
-                };
-                self.set(Self::Done);
-                Called::Answered(answer)
-            }
-            StateProj::Late => Called::Late,
-            StateProj::Done => Called::Done,
+    fn poll_call(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+        let StateProj::Calling { inner } = self.as_mut().project() else {
+            return None;
+        };
+        let polled = inner.poll(cx);
+        if polled.is_ready() {
+            self.set(Self::Done);
         }
+        Some(polled)
     }
 }
 

@@ -329,7 +329,8 @@ impl Timeout {
     }
 
     /// Starts a call, unless it is too late for it already.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
     fn begin<F>(&mut self, call: impl FnOnce() -> F) -> ResponseFuture<F> {
         // Only a deadline that somebody has named is compared: a lazy one began just now.
         let outer = context::named_deadline();
@@ -340,8 +341,8 @@ impl Timeout {
         if self.lane.nanos() != nanos {
             self.follow_reload();
         }
-        let inner = context::limited(nanos, Instant::FAR_FUTURE, call);
-        ResponseFuture::begun(inner, self.shared.clone(), self.lane)
+        let (shared, lane) = (self.shared.clone(), self.lane);
+        ResponseFuture::begun(shared, lane, || context::limited(nanos, Instant::FAR_FUTURE, call))
     }
 
     #[cold]

@@ -51,7 +51,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let Self { inner, timeout } = self;
         timeout.begin(|| inner.call(request))
