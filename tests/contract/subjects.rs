@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use seawall::bulkhead::Bulkhead;
+use seawall::circuit_breaker::CircuitBreaker;
 use seawall::error::BoxError;
 use seawall::fallback::FallbackLayer;
 use seawall::gate::Keyed;
 use seawall::rate_limit::Quota;
+use seawall::retry::Retry;
+use seawall::stack::Stack;
 use seawall::telemetry::Environment;
 use seawall::timeout::Timeout;
 use tower::Layer;
@@ -90,6 +93,64 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             let limiter = Quota::per_second(1_000_000).max_wait(LONG);
             let limiter = limiter.build_in(environment).unwrap();
             Boxed::new(limiter.queue_layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "circuit breaker",
+        wrap: |inner, environment| {
+            let breaker = CircuitBreaker::builder().build_in(environment).unwrap();
+            Boxed::new(breaker.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "circuit breaker that trips at once and probes with one call",
+        wrap: |inner, environment| {
+            let breaker = CircuitBreaker::builder().consecutive_failures(1).probes(1);
+            let breaker = breaker.build_in(environment).unwrap();
+            Boxed::new(breaker.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "circuit breaker by key",
+        wrap: |inner, environment| {
+            let breaker = CircuitBreaker::builder().build_in(environment).unwrap();
+            Boxed::new(Keyed::new(breaker).layer(|request: &u32| request % 2).layer(inner))
+        },
+    },
+    Subject {
+        name: "retry",
+        wrap: |inner, environment| {
+            let retry = Retry::builder().build_in(environment).unwrap();
+            Boxed::new(retry.layer().layer(inner))
+        },
+    },
+    Subject {
+        name: "retry over a bulkhead with a queue",
+        wrap: |inner, environment| {
+            let retry = Retry::builder().without_budget().build_in(environment).unwrap();
+            let bulkhead = Bulkhead::builder().max_calls(1).max_wait(LONG);
+            let bulkhead = bulkhead.build_in(environment).unwrap();
+            Boxed::new(retry.layer().layer(bulkhead.queue_layer().layer(inner)))
+        },
+    },
+    Subject {
+        name: "the standard stack",
+        wrap: |inner, environment| {
+            let stack = Stack::builder()
+                .total_timeout(3 * LONG)
+                .attempt_timeout(LONG)
+                .bulkhead(Bulkhead::builder().max_calls(1));
+            let stack = stack.build_in(environment).unwrap();
+            Boxed::new(stack.layer().bare().layer(inner))
+        },
+    },
+    Subject {
+        name: "the standard stack with a fallback that keeps the failure",
+        wrap: |inner, environment| {
+            let stack = Stack::builder().total_timeout(3 * LONG).attempt_timeout(LONG);
+            let stack = stack.build_in(environment).unwrap();
+            let fallback = FallbackLayer::new(|_: u32, failed: Result<u32, BoxError>| failed);
+            Boxed::new(fallback.layer(stack.layer().bare().layer(inner)))
         },
     },
 ];
