@@ -62,6 +62,10 @@ impl<F> ResponseFuture<F> {
                 return this.timer.poll_until(outer, clock, cx);
             }
         }
+        if this.lane.nanos() == u64::MAX {
+            // Without an end there is nothing to wait for.
+            return Poll::Pending;
+        }
         this.timer.poll_timeout(*this.lane, clock, cx)
     }
 

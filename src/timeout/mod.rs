@@ -307,7 +307,7 @@ impl Timeout {
     /// ```
     pub fn reload(&self, config: &Config) -> Result<(), InvalidConfig> {
         let after = config.check()?;
-        if config.name != self.shared.emitter.name() {
+        if intern(&config.name) != self.name() {
             return Err(InvalidConfig::new("name", "the one it was built with"));
         }
         // Relaxed: nothing else is published with it.

@@ -385,6 +385,15 @@ fn no_time_at_all_is_refused_and_no_time_is_too_long() {
         assert!(task.poll().is_pending());
     }
 
+    let endless = after(Duration::MAX, &clock);
+    let caller = context::Context::new().deadline(clock.now() + SECOND);
+    let mut task =
+        Task::new(caller.scope(async move { endless.run_with(pending::<Answer>).await }));
+    assert!(task.poll().is_pending());
+    clock.advance(SECOND);
+    assert_eq!(task.wakes.count(), 1, "the caller's deadline ends it all the same");
+    assert_eq!(reason(task.poll()), Reason::TimedOut);
+
     let mut task = hang(&after(NANOSECOND, &clock));
     assert!(task.poll().is_pending());
     clock.advance(NANOSECOND);
@@ -421,6 +430,9 @@ fn settings_that_can_not_change_say_so() {
     assert_eq!(renamed.field(), "name");
     assert_eq!(zero.unwrap_err().field(), "after");
     assert_eq!(timeout.after(), Timeout::builder().build().unwrap().after());
+
+    let endless_name = Timeout::builder().name("x".repeat(10_000));
+    assert!(endless_name.build().unwrap().reload(&endless_name).is_ok());
 }
 
 #[cfg(feature = "serde")]
