@@ -133,10 +133,10 @@ fn memory(rows: &[Row]) -> Vec<Verdict> {
         .collect()
 }
 
-/// The shards of a breaker: two for each core, within 8 and 32.
+/// The shards of a breaker: two for each core, within 8 and 32, and one that all further threads share.
 fn shards() -> u32 {
     let cores = std::thread::available_parallelism().map_or(4, |cores| cores.get().min(16));
-    u32::try_from(cores * 2).map_or(32, |shards| shards.clamp(8, 32))
+    u32::try_from(cores * 2).map_or(32, |shards| shards.clamp(8, 32)) + 1
 }
 
 pub(crate) fn threads(count: usize) -> String {

@@ -25,7 +25,7 @@ const BREAKERS: &[(&str, Make)] = &[
     ("recloser", |_| recloser::one()),
 ];
 
-const KEYED: &[(&str, Make)] = &[("seatbelt", seatbelt::keyed)];
+const KEYED: &[(&str, Make)] = &[("seawall", |_| seawall::keyed()), ("seatbelt", seatbelt::keyed)];
 
 /// To be asked first: what a program has once, it must not have yet.
 pub(crate) fn rows(environment: &Environment) -> Vec<Row> {

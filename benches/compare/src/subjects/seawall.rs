@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall::bulkhead::{Bulkhead, BulkheadLayer};
 use seawall::circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+use seawall::gate::Keyed;
 use seawall::rate_limit::Quota;
 use seawall::retry::{Retry, RetryLayer};
 use seawall::timeout::{Timeout, TimeoutLayer};
@@ -69,6 +70,12 @@ where
 pub(crate) fn time_window(span: Duration) -> Box<dyn Run> {
     let breaker = CircuitBreaker::builder().time_window(span).build().expect(SETTINGS);
     answered(Tower(breaker.layer().layer(AtOnce)))
+}
+
+/// A breaker for each request, for the memory that each key takes.
+pub(crate) fn keyed() -> Box<dyn Run> {
+    let keyed = Keyed::new(CircuitBreaker::builder().build().expect(SETTINGS));
+    answered(Tower(keyed.layer(|request: &u64| *request).layer(AtOnce)))
 }
 
 fn breaker() -> CircuitBreakerLayer {
