@@ -12,8 +12,11 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use seawall::circuit_breaker::State;
+use seawall::http::ReplayBody;
+use seawall::stack::{HttpStackService, Stack};
 use tokio::task::JoinSet;
-use tower::{Service, ServiceExt as _};
+use tower::{Layer as _, Service, ServiceExt as _};
 
 use crate::event::{Event, Run};
 use crate::record::Breaker;
@@ -22,7 +25,7 @@ use crate::record::Breaker;
 pub(crate) type Call = Request<Empty<Bytes>>;
 
 /// The HTTP client that both use, with every attempt counted.
-pub(crate) type Http = Counted<legacy::Client<HttpConnector, Empty<Bytes>>>;
+pub(crate) type Http<B> = Counted<legacy::Client<HttpConnector, B>>;
 
 /// Time that calls have to end once no more arrive. What still runs then has failed.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -66,6 +69,36 @@ where
     }
 }
 
+/// The same HTTP client in Seawall's standard stack, as it is by default.
+#[derive(Clone)]
+pub(crate) struct Protected {
+    stack: Stack,
+    http: HttpStackService<Http<ReplayBody<Empty<Bytes>>>>,
+}
+
+impl Protected {
+    pub(crate) fn new(stack: Stack, run: Run, events: Sender<Event>) -> Self {
+        let http = stack.http_layer().layer(http(run, events));
+        Self { stack, http }
+    }
+}
+
+impl Client for Protected {
+    async fn call(&self, request: Call) -> bool {
+        exchange(self.http.clone(), request).await
+    }
+
+    fn breaker(&self) -> Option<Breaker> {
+        self.stack.circuit_breaker().map(|breaker| match breaker.state() {
+            State::Recovering => Breaker::Recovering,
+            State::HalfOpen => Breaker::HalfOpen,
+            State::Open | State::Isolated => Breaker::Open,
+            // Nobody sets this one by hand, and each of the others lets all calls pass.
+            _ => Breaker::Closed,
+        })
+    }
+}
+
 /// Sends a request and reads the whole answer; whether it came and says success.
 async fn exchange<S, B>(service: S, request: Call) -> bool
 where
@@ -78,7 +111,10 @@ where
 }
 
 /// The HTTP client, as hyper-util makes it.
-pub(crate) fn http(run: Run, events: Sender<Event>) -> Http {
+pub(crate) fn http<B>(run: Run, events: Sender<Event>) -> Http<B>
+where
+    B: Body<Data: Send> + Send,
+{
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let inner = legacy::Client::builder(TokioExecutor::new())

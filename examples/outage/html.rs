@@ -16,11 +16,12 @@ table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabul
 th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--rule); text-align: right; }
 th:first-child, td:first-child, .words td { text-align: left; }
 svg { display: block; width: 100%; height: auto; margin: 1.5rem 0; }
+pre { overflow-x: auto; font-size: .85rem; }
 p.verdict { font-size: 1.15rem; white-space: pre-line; }
 ";
 
-/// The whole report.
-pub(crate) fn html(records: &[Record]) -> Result<String, Failure> {
+/// The whole report; `stack` says in words what the stack is made of.
+pub(crate) fn html(records: &[Record], stack: &str) -> Result<String, Failure> {
     let heads = row("th", "", records.iter().map(|record| record.name));
     let mut figures = String::new();
     for (name, values) in rows(records) {
@@ -54,6 +55,8 @@ same HTTP client in Seawall's standard stack with default settings.</p>
 <h2>What the servers did</h2>
 <table class=\"words\"><tbody>
 {script}</tbody></table>
+<h2>What the stack was</h2>
+<pre>{stack}</pre>
 </body>
 </html>
 ",
@@ -77,7 +80,7 @@ mod tests {
     fn the_report_asks_no_network_for_anything() {
         let records = [Record::new("bare", &[]), Record::new("seawall", &[])];
 
-        let page = html(&records).unwrap();
+        let page = html(&records, "orders\n  retry 3").unwrap();
 
         // The name of the SVG name space is no address that anything is fetched from.
         let rest = page.replace("http://www.w3.org/2000/svg", "");

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use crate::client::{self, Client, Http};
+use crate::client::{self, Client};
 use crate::event::{Event, Run};
 use crate::record::{Breaker, Record};
 use crate::server::Server;
@@ -25,12 +25,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts a server, and a client that `make` builds around the HTTP client.
+    /// Starts a server, and a client that `make` builds, which tells of what it sends.
     pub(crate) fn start<C: Client>(
         name: &'static str,
         run: Run,
         arrivals: &Arc<[Duration]>,
-        make: impl FnOnce(Http) -> C,
+        make: impl FnOnce(Run, Sender<Event>) -> C,
     ) -> io::Result<Self> {
         let (sender, events) = mpsc::channel();
 
@@ -54,7 +54,7 @@ impl Lane {
         })?;
 
         let runtime = self::runtime()?;
-        let client = make(client::http(run, sender.clone()));
+        let client = make(run, sender.clone());
         let (driven, arrivals_of_client) = (client.clone(), Arc::clone(arrivals));
         let client_thread =
             thread::Builder::new().name(format!("{name}-client")).spawn(move || {

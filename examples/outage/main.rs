@@ -40,8 +40,9 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use seawall::stack::Stack;
 
-use crate::client::Bare;
+use crate::client::{Bare, Protected};
 use crate::event::Run;
 use crate::lane::Lane;
 use crate::live::Live;
@@ -76,7 +77,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let arrivals: Arc<[Duration]> = script::arrivals(arguments.seed).into();
     let run = Run::begins_after(Duration::from_millis(500));
-    let mut lanes = vec![Lane::start("bare", run, &arrivals, Bare)?];
+    let stack = Stack::builder().name("seawall").build()?;
+    let protected = |run, events| Protected::new(stack.clone(), run, events);
+    let mut lanes = [
+        Lane::start("bare", run, &arrivals, |run, events| Bare(client::http(run, events)))?,
+        Lane::start("seawall", run, &arrivals, protected)?,
+    ];
     watch(run, &mut lanes)?;
 
     let records: Vec<Record> = lanes.into_iter().map(Lane::into_record).collect();
@@ -89,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         write(file, &plot::picture(&records)?)?;
     }
     let report = arguments.html.unwrap_or_else(default_report);
-    write(&report, &html::html(&records)?)?;
+    write(&report, &html::html(&records, &stack.describe().to_string())?)?;
     println!("Report with plots: {}", report.display());
     Ok(())
 }
