@@ -13,6 +13,7 @@ use seawall::telemetry::{Environment, Measure};
 use seawall::time::follow_tokio;
 use seawall::{Error, Reason, bulkhead, circuit_breaker, retry};
 use tokio::time::{Instant, sleep};
+use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 #[test]
@@ -164,8 +165,9 @@ async fn three_tiers_of_stacks_do_not_multiply_attempts() {
             async { Err::<(), BoxError>("down".into()) }
         })
     };
-    let low = low.layer().bare().layer(service);
-    let middle = middle.layer().bare().layer(low);
+    // Boxed in between, as services on different machines are.
+    let low = BoxCloneService::new(low.layer().bare().layer(service));
+    let middle = BoxCloneService::new(middle.layer().bare().layer(low));
     let mut top = top.layer().bare().layer(middle);
 
     let calls = 1_000;
