@@ -88,10 +88,7 @@ async fn a_call_ends_with_its_total_timeout_whatever_its_attempts_do() {
         .unwrap();
     let begin = Instant::now();
 
-    let error = stack
-        .run(|| std::future::pending::<Result<(), io::Error>>())
-        .await
-        .unwrap_err();
+    let error = stack.run(|| std::future::pending::<Result<(), io::Error>>()).await.unwrap_err();
 
     // The second attempt does not fit any more; what comes back is the end of the first.
     let Error::Rejected(rejection) = error else { panic!("{error:?}") };
@@ -149,7 +146,10 @@ async fn a_service_that_only_hangs_opens_the_breaker_although_its_callers_give_u
 
     let sent = sent.load(Ordering::Relaxed);
     assert!(sent <= 30, "{sent} of 200 calls reached a service that hangs");
-    assert_eq!(stack.circuit_breaker().map(circuit_breaker::CircuitBreaker::state), Some(State::Open));
+    assert_eq!(
+        stack.circuit_breaker().map(circuit_breaker::CircuitBreaker::state),
+        Some(State::Open)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,8 +243,7 @@ async fn new_settings_hold_for_services_that_exist() {
 
 #[test]
 fn all_parts_carry_the_name_of_the_stack() {
-    let stack =
-        Stack::builder().name("orders").rate_limit(Quota::per_second(100)).build().unwrap();
+    let stack = Stack::builder().name("orders").rate_limit(Quota::per_second(100)).build().unwrap();
 
     let mut patterns = Vec::new();
     stack.measure(&mut |level| {

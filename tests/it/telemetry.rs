@@ -71,9 +71,9 @@ async fn opentelemetry_counts_events_and_reads_levels() {
             };
             for point in sum.data_points() {
                 let has = |key: &str, value: &str| {
-                    point.attributes().any(|it| {
-                        it.key.as_str() == key && it.value.as_str() == value
-                    })
+                    point
+                        .attributes()
+                        .any(|it| it.key.as_str() == key && it.value.as_str() == value)
                 };
                 if has("resilience.event.name", "retry") && has("resilience.policy", "orders") {
                     retries = Some(point.value());
