@@ -18,7 +18,7 @@ use crate::queue::QueueLayer;
 /// use seawall::gate::Gate;
 /// use seawall::rate_limit::{Quota, Weighted};
 ///
-/// let limiter = Quota::per_minute(60).build()?;
+/// let limiter = Quota::per_hour(60).build()?;
 /// let by_length: Weighted<_> = limiter.weighted(|text: &String| text.len() as u32);
 ///
 /// by_length.enter(&String::from("twelve chars"))?;

@@ -21,7 +21,7 @@
 //!     .service(service_fn(|_: Request| async { Ok::<_, BoxError>(()) }));
 //!
 //! // The only place of one host is taken; the other has its own.
-//! let _permit = hosts.gate("a.example").enter()?;
+//! let _permit = hosts.gate(&"a.example").enter()?;
 //! assert!(service.clone().oneshot(Request { host: "a.example" }).await.is_err());
 //! assert!(service.oneshot(Request { host: "b.example" }).await.is_ok());
 //! assert_eq!(hosts.len(), 2);
