@@ -14,7 +14,10 @@
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Counts calls, and lets in as many as may run at a time.
+///
+/// Alone on its cache line: every call writes it, and what is beside it is read by others.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Core {
     word: AtomicU64,
     max_calls: AtomicU32,

@@ -550,13 +550,13 @@ impl RateLimiter {
         place: &mut Option<Place>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Permit, Rejection>> {
-        if place.is_none() {
-            if self.shared.enter(weight) {
+        let waiting = match place {
+            Some(waiting) => waiting,
+            None if self.shared.enter(weight) => {
                 return Poll::Ready(Ok(Permit { _private: () }));
             }
-            *place = Some(Place::reserve(&self.shared, weight)?);
-        }
-        let Some(waiting) = place else { unreachable!("it has just been set") };
+            None => place.insert(Place::reserve(&self.shared, weight)?),
+        };
         ready!(waiting.poll(cx));
         *place = None;
         Poll::Ready(Ok(Permit { _private: () }))

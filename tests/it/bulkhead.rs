@@ -236,3 +236,15 @@ impl Drop for Running {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn settings_are_read_from_files_and_what_is_unknown_is_refused() {
+    let config = Bulkhead::builder().name("read").max_calls(7);
+    let text = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<seawall::bulkhead::Config>(&text).unwrap(), config);
+
+    let partial = r#"{"name": "read", "max_calls": 7}"#;
+    assert_eq!(serde_json::from_str::<seawall::bulkhead::Config>(partial).unwrap(), config);
+    assert!(serde_json::from_str::<seawall::bulkhead::Config>(r#"{"max_cals": 7}"#).is_err());
+}

@@ -271,3 +271,15 @@ fn answer() -> std::future::Ready<Result<(), BoxError>> {
 fn reason(error: &BoxError) -> Reason {
     error.rejection().expect("a policy ended the call").reason()
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_quota_is_read_from_files_and_what_is_unknown_is_refused() {
+    let quota = Quota::per_minute(7).name("read");
+    let text = serde_json::to_string(&quota).unwrap();
+    assert_eq!(serde_json::from_str::<Quota>(&text).unwrap(), quota);
+
+    let partial = r#"{"name": "read", "limit": 7, "per": {"secs": 60, "nanos": 0}}"#;
+    assert_eq!(serde_json::from_str::<Quota>(partial).unwrap(), quota);
+    assert!(serde_json::from_str::<Quota>(r#"{"rate": 7}"#).is_err());
+}
