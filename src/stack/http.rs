@@ -38,8 +38,7 @@ pub type HttpStackService<S> = Edge<StackService<Transport<S>, ByStatus, Idempot
 /// # async fn main() -> Result<(), BoxError> {
 /// // Stands for hyper-util's client; it fails once.
 /// let server = service_fn(|request: Request<ReplayBody<Full<Bytes>>>| async move {
-///     let is_first = !request.headers().contains_key("x-envoy-attempt-count")
-///         || request.headers()["x-envoy-attempt-count"] == "1";
+///     let is_first = !request.headers().contains_key("retry-attempt");
 ///     let status = if is_first { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
 ///     Ok::<_, std::io::Error>(Response::builder().status(status).body(Full::<Bytes>::default()).unwrap())
 /// });
