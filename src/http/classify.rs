@@ -174,7 +174,8 @@ impl ByStatus {
     ///     Reset,
     /// }
     ///
-    /// let classify = ByStatus::new().never_sent(|failure| *failure == Failure::NoConnection);
+    /// let refused = |failure: &Failure| *failure == Failure::NoConnection;
+    /// let classify = ByStatus::new().never_sent(refused);
     /// let may_have_run = |failure| {
     ///     classify.may_have_run(Err::<&Response<()>, _>(&Error::Service(failure)))
     /// };
