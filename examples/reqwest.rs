@@ -26,16 +26,16 @@ async fn main() -> Result<(), BoxError> {
     let url = format!("http://{}/orders", listener.local_addr()?);
     tokio::spawn(serve(listener));
 
-    let reqwest = reqwest::Client::new();
+    let client = reqwest::Client::new();
 
     // `reqwest` has requests and answers of its own. In terms of the `http` crate, which it knows
     // as well, bodies can be recorded, and end with the deadline.
-    let client = reqwest.clone();
+    let sender = client.clone();
     let transport = service_fn(move |request: Request<ReplayBody<reqwest::Body>>| {
-        let client = client.clone();
+        let sender = sender.clone();
         async move {
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))?;
-            client.execute(request).await.map(Response::from)
+            sender.execute(request).await.map(Response::from)
         }
     });
 
@@ -44,7 +44,7 @@ async fn main() -> Result<(), BoxError> {
     let orders =
         ServiceBuilder::new().layer(stack.http_layer().classify(classify)).service(transport);
 
-    let order = reqwest.post(url).header("idempotency-key", "8e03978e").body("two shirts");
+    let order = client.post(url).header("idempotency-key", "8e03978e").body("two shirts");
     let response = orders.oneshot(order.build()?.try_into()?).await?;
 
     let response = reqwest::Response::from(response.map(reqwest::Body::wrap));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -16,6 +16,9 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use seawall::error::BoxError;
 use seawall::http::client::Config;
 use seawall::http::{ByStatus, Client, EdgeLayer};
@@ -27,6 +30,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tower::{Layer, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,8 +66,8 @@ async fn a_connection_past_its_age_takes_no_further_request() {
         // No connection is younger than four fifths of the age when it ends.
         assert_eq!(connections(Duration::ZERO).await, 1, "{protocol:?}");
         assert_eq!(connections(4 * SECOND).await, 1, "{protocol:?}");
-        assert_eq!(connections(4 * SECOND - Duration::from_nanos(1)).await, 1, "{protocol:?}");
-        assert_eq!(connections(2 * SECOND + Duration::from_nanos(1)).await, 2, "{protocol:?}");
+        assert_eq!(connections(Duration::from_nanos(3_999_999_999)).await, 1, "{protocol:?}");
+        assert_eq!(connections(Duration::from_nanos(2_000_000_001)).await, 2, "{protocol:?}");
         assert_eq!(connections(7 * SECOND).await, 2, "{protocol:?}");
         assert_eq!(connections(3 * SECOND).await, 3, "{protocol:?}");
     }
@@ -101,7 +105,7 @@ async fn a_call_that_runs_when_its_connection_comes_of_age_ends_well_and_is_the_
             async move { get(&client, at).await }
         });
         let mut connection = accept(&listener).await;
-        connection.read(&mut [0; 1024]).await.unwrap();
+        request_head(&mut connection).await;
         connection.write_all(early.as_bytes()).await.unwrap();
         let_others_run().await;
         clock.advance(100 * SECOND);
@@ -111,6 +115,7 @@ async fn a_call_that_runs_when_its_connection_comes_of_age_ends_well_and_is_the_
         assert_eq!(call.await.unwrap(), "answer");
         let next = tokio::spawn(async move { get(&client, at).await });
         let mut connection = accept(&listener).await;
+        request_head(&mut connection).await;
         connection.write_all(whole.as_bytes()).await.unwrap();
         assert_eq!(next.await.unwrap(), "answer");
     }
@@ -156,6 +161,33 @@ async fn a_handshake_that_hangs_ends_with_the_connect_timeout() {
 }
 
 #[tokio::test]
+async fn tls_is_spoken_to_servers_that_the_roots_vouch_for_and_to_no_others() {
+    let (listener, at) = listen().await;
+    let server = TlsAcceptor::from(Arc::new(server_tls()));
+    tokio::spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            // Refused by the clients that do not know the certificate.
+            let Ok(connection) = server.accept(connection).await else { continue };
+            let echo = service_fn(async |request: Request<Incoming>| {
+                Ok::<_, Infallible>(Response::new(request.into_body()))
+            });
+            let server = http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(connection), echo));
+        }
+    });
+    let request = || Request::get(format!("https://{at}/")).body(empty()).unwrap();
+
+    let knows = Client::builder().build_with_tls(client_tls(), &Environment::new()).unwrap();
+    let response = knows.oneshot(request()).await.unwrap();
+    assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_2));
+
+    let error = Client::builder().build().unwrap().oneshot(request()).await.unwrap_err();
+    assert!(error.is_connect());
+    assert_eq!(judge(error), (Outcome::Transient, false));
+}
+
+#[tokio::test]
 async fn plain_http_is_refused_unless_it_is_allowed() {
     let server = Server::start(Protocol::Http1).await;
     let client = Client::builder().build().unwrap();
@@ -172,7 +204,7 @@ async fn a_connection_that_is_reset_may_have_done_its_work() {
     let call = tokio::spawn(plain().build().unwrap().oneshot(request(at, empty())));
 
     let mut connection = accept(&listener).await;
-    connection.read(&mut [0; 1024]).await.unwrap();
+    request_head(&mut connection).await;
     connection.set_zero_linger().unwrap();
     drop(connection);
 
@@ -212,7 +244,7 @@ async fn a_body_that_hangs_after_its_headers_ends_with_the_deadline() {
 
     let call = tokio::spawn(client.oneshot(request(at, empty())));
     let mut connection = accept(&listener).await;
-    connection.read(&mut [0; 1024]).await.unwrap();
+    request_head(&mut connection).await;
     connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nans").await.unwrap();
     let mut body = call.await.unwrap().unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ans");
@@ -247,13 +279,7 @@ fn settings_that_make_no_sense_are_refused_by_name() {
 
 #[test]
 fn protocols_of_ones_own_are_refused() {
-    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_root_certificates(rustls::RootCertStore::empty())
-    .with_no_client_auth();
+    let mut tls = client_tls();
     tls.alpn_protocols = vec![b"h2".to_vec()];
 
     let error = Client::builder().build_with_tls(tls, &Environment::new()).unwrap_err();
@@ -290,6 +316,33 @@ where
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
+/// A certificate for 127.0.0.1 that is its own root, valid for a hundred years.
+const CERTIFICATE: &[u8] = include_bytes!("localhost.crt.der");
+const KEY: &[u8] = include_bytes!("localhost.key.der");
+
+/// Trusts that certificate alone.
+fn client_tls() -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CERTIFICATE.into()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// Speaks HTTP/2 alone.
+fn server_tls() -> ServerConfig {
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CERTIFICATE.into()], PrivatePkcs8KeyDer::from(KEY).into())
+        .unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    tls
+}
+
 /// What a stack makes of the error, and whether it thinks that the call may have been executed.
 fn judge(error: legacy::Error) -> (Outcome, bool) {
     let error = Error::Service(error);
@@ -323,6 +376,14 @@ async fn let_others_run() {
 /// The next connection. A test that waits for one in vain fails and does not hang.
 async fn accept(listener: &TcpListener) -> TcpStream {
     timeout(10 * SECOND, listener.accept()).await.expect("a connection").unwrap().0
+}
+
+/// Reads up to the end of a request's headers.
+async fn request_head(connection: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.unwrap());
+    }
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {

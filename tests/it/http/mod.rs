@@ -1,5 +1,7 @@
 //! HTTP: what is read from answers, what is sent again, and what ends with the deadline.
 
+#![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
+
 mod body;
 mod call_headers;
 mod classify;

@@ -12,14 +12,14 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use seawall::Reason;
-use seawall::error::Reject;
+use seawall::error::{BoxError, Reject};
 use seawall::http::{Ambiguous, ReplayBody};
 use seawall::replay::NotReplayable;
 use seawall::stack::{HttpStackService, Stack};
 use seawall::telemetry::Environment;
 use seawall::time::Clock;
 use tokio::time::{Instant, Interval, interval};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -152,6 +152,18 @@ async fn the_total_timeout_covers_the_body_of_the_answer() {
     assert_eq!(error.rejection().unwrap().reason(), Reason::TimedOut);
     let passed = start.elapsed();
     assert!(passed >= 30 * SECOND && passed < 31 * SECOND, "{passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_can_be_spawned_whatever_the_client_fails_with() {
+    let stack = Stack::builder().build().unwrap();
+    let boxed = service_fn(async |_: Request<ReplayBody<Full<Bytes>>>| {
+        Err::<Response<Drip>, _>(BoxError::from("reset"))
+    });
+
+    let call = tokio::spawn(async move { stack.http_layer().layer(boxed).oneshot(get()).await });
+
+    assert!(call.await.unwrap().is_err());
 }
 
 /// A client in a standard stack, of a server that goes by the book, and what the server saw.
