@@ -205,7 +205,7 @@ impl Backoff {
         if !grows && self.factor != 1.0 {
             return Err(InvalidConfig::new("factor", "1, or from 1.01 to 1000"));
         }
-        if self.base.is_zero() && !(self.max.is_zero() && !grows) {
+        if self.base.is_zero() && (grows || !self.max.is_zero()) {
             return Err(InvalidConfig::new(
                 "base",
                 "longer than zero, unless the wait is constant",
@@ -224,7 +224,7 @@ impl Backoff {
                 clippy::cast_sign_loss,
                 reason = "from 1 to 1,000, as checked above"
             )]
-            factor: (self.factor * ONE as f64).round() as u64,
+            factor: (self.factor * ONE_F64).round() as u64,
             max: nanos(self.max),
             jitter: self.jitter,
         })
@@ -375,6 +375,8 @@ const MAX: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const ONE: u64 = 1 << 32;
+
+const ONE_F64: f64 = 4_294_967_296.0;
 
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
@@ -553,9 +555,10 @@ mod tests {
         #[test]
         fn chances_are_spread_evenly(range in 0_u64..1_000, chance in any::<u64>()) {
             let portion = portion(range, chance);
-            let share = chance as f64 / u64::MAX as f64 * (range + 1) as f64;
+            // The chance's share of all chances, in whole points.
+            let share = chance / (u64::MAX / (range + 1) + 1);
             prop_assert!(portion <= range);
-            prop_assert!((portion as f64 - share).abs() <= 1.0);
+            prop_assert!(portion.abs_diff(share) <= 1, "{portion} is not {share}");
         }
     }
 

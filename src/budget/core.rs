@@ -320,7 +320,6 @@ fn pack(tick: u32, value: u32) -> u64 {
     (u64::from(tick) << 32) | u64::from(value)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
 fn tick_of(entry: u64) -> u32 {
     (entry >> 32) as u32
 }

@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use super::Retry;
 use super::core::{Course, Decision, End};
-use crate::budget::Charge;
+use crate::budget::{Budget, Charge};
 use crate::context::{self, Ambient};
 use crate::error::Reject;
 use crate::outcome::{Classify, Outcome};
@@ -182,7 +182,9 @@ where
                     }
                     let (request, charge) =
                         repeat.parts.take().expect("only taken when the repeat is sent");
-                    charge.map(Charge::spend);
+                    if let Some(charge) = charge {
+                        charge.spend();
+                    }
                     let inner = context::scope(&mut ambient, || service.call(request));
                     self.state.set(State::Repeating { inner, timer: Timer::idle() });
                 }
@@ -248,7 +250,7 @@ where
                 return Some(result);
             }
         };
-        let charge = self.retry.budget.as_ref().map(|budget| budget.withdraw());
+        let charge = self.retry.budget.as_ref().map(Budget::withdraw);
         if let Some(None) = charge {
             shared.emitter.emit(EventKind::BudgetExhausted { attempt: made });
             self.state.set(State::Done);
