@@ -83,8 +83,24 @@ use crate::time::{Clock, nanos};
 
 /// Bounds the repeats of all who share it.
 ///
-/// A cheap handle: clones are the same budget. See the [module](self) for what it does and an
-/// example.
+/// A cheap handle: clones are the same budget. See the [module](self) for what it does.
+///
+/// # Example
+///
+/// ```
+/// use seawall::budget::Budget;
+///
+/// let budget = Budget::builder().name("orders").ratio(0.5).per_second(0.0).build()?;
+/// assert_eq!(budget.name(), "orders");
+///
+/// // One repeat for two calls.
+/// budget.deposit();
+/// assert!(budget.withdraw().is_none());
+/// budget.deposit();
+/// budget.withdraw().expect("half of two").spend();
+/// assert!(budget.withdraw().is_none());
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Budget {
     shared: Slot<Shared>,
@@ -183,7 +199,7 @@ impl Budget {
     /// use seawall::budget::Budget;
     ///
     /// let config = Budget::builder().per_second(1.0);
-    /// let budget = config.clone().build()?;
+    /// let budget = config.build()?;
     ///
     /// budget.reload(&config.per_second(3.0))?;
     /// assert_eq!(budget.available(), 30);
@@ -250,7 +266,22 @@ impl Drop for Charge {
 /// Settings of a [`Budget`], and its builder.
 ///
 /// Plain data: it can be compared, printed and read from a file. It is checked once, in
-/// [`build`](Self::build). See the [module](self) for an example.
+/// [`build`](Self::build).
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use seawall::budget::Budget;
+///
+/// let config = Budget::builder().ratio(0.2).per_second(3.0).window(Duration::from_secs(20));
+/// assert_eq!(config.build()?.available(), 60);
+///
+/// let error = config.ratio(1.5).build().unwrap_err();
+/// assert_eq!(error.field(), "ratio");
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

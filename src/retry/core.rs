@@ -124,12 +124,11 @@ impl Course {
         let room =
             remaining.map_or(Some(Duration::MAX), |left| left.checked_sub(params.shortest()));
         let Some(room) = room else { return Decision::Finish(End::TooLate) };
-        let after = match hint {
-            Some(hint) => self.after_hint(hint, room, params, chance),
-            None => {
-                let previous = Duration::from_nanos(self.previous_nanos);
-                params.schedule.wait(self.made - 1, previous, chance())
-            }
+        let after = if let Some(hint) = hint {
+            self.after_hint(hint, room, params, chance)
+        } else {
+            let previous = Duration::from_nanos(self.previous_nanos);
+            params.schedule.wait(self.made - 1, previous, chance())
         };
         if after > room {
             return Decision::Finish(End::TooLate);
@@ -326,7 +325,7 @@ mod tests {
         for min_attempt_time in [Duration::ZERO, Duration::from_nanos(1), millis(50)] {
             let params = Params { min_attempt_time, ..params() };
             let (now, left) = (Instant::from_nanos(77), millis(200));
-            let room = left - min_attempt_time.max(Duration::from_nanos(1));
+            let room = left.saturating_sub(min_attempt_time.max(Duration::from_nanos(1)));
 
             let limit = params.limit(now + left);
 

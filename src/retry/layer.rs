@@ -15,7 +15,27 @@ use crate::replay::{Cloned, Replay};
 
 /// Makes calls again that failed in a way that the next attempt may not.
 ///
-/// See the [module](super) for what it does and an example.
+/// See the [module](super) for what it does.
+///
+/// # Example
+///
+/// ```
+/// use seawall::error::BoxError;
+/// use seawall::retry::{Retry, RetryLayer};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = RetryLayer::new(Retry::builder().build()?);
+///
+/// let orders = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|id: u64| async move { Ok::<_, BoxError>(id) }));
+///
+/// assert_eq!(orders.oneshot(7).await?, 7);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RetryLayer<C = ByResult, R = Cloned> {
     retry: Retry,
@@ -86,6 +106,24 @@ impl<C, R> RetryLayer<C, R> {
     ///
     /// Dropping the future drops the operation's. A repeat that was not sent yet is given back to
     /// the budget.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::replay::Cloned;
+    /// use seawall::retry::Retry;
+    /// use seawall::Error;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), seawall::error::InvalidConfig> {
+    /// // A payment must not be made twice.
+    /// let layer = Retry::builder().build()?.layer().replay(Cloned::not_idempotent());
+    ///
+    /// let paid = layer.run(async || Err::<(), _>("connection reset")).await;
+    /// assert_eq!(paid, Err(Error::Ambiguous("connection reset")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run<F, Fut, T, E>(&self, mut operation: F) -> Result<T, Error<E>>
     where
         F: FnMut() -> Fut,
@@ -110,6 +148,21 @@ impl<C, R> RetryLayer<C, R> {
     /// # Cancel safety
     ///
     /// As [`run`](Self::run).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::error::BoxError;
+    /// use seawall::retry::Retry;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let layer = Retry::builder().build()?.layer();
+    ///
+    /// assert_eq!(layer.run_with(async || Ok::<_, BoxError>(42)).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run_with<F, Fut, T, E>(&self, operation: F) -> Result<T, E>
     where
         F: FnMut() -> Fut,

@@ -278,7 +278,7 @@ impl Retry {
     /// use seawall::retry::Retry;
     ///
     /// let config = Retry::builder().name("orders");
-    /// let retry = config.clone().build()?;
+    /// let retry = config.build()?;
     ///
     /// retry.reload(&config.max_attempts(5))?;
     /// assert!(retry.reload(&Retry::builder().name("others")).is_err());

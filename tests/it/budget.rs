@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use seawall::budget::Budget;
+use seawall::budget::{Budget, Charge};
 use seawall::telemetry::{Environment, LevelKind, Measure};
 use seawall::time::Clock;
 
@@ -17,7 +17,7 @@ fn the_ratio_is_not_rounded() {
         let mut granted = 0;
         for _ in 0..1_000 {
             budget.deposit();
-            granted += u32::from(budget.withdraw().map(|charge| charge.spend()).is_some());
+            granted += u32::from(budget.withdraw().map(Charge::spend).is_some());
         }
 
         assert_eq!(granted, expected, "of 1000 calls at {ratio}");
@@ -120,7 +120,7 @@ fn threads_that_race_for_the_last_charge_get_one() {
         let budget = Budget::builder().ratio(0.0).per_second(0.1).build().unwrap();
         let granted: usize = thread::scope(|scope| {
             let racers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| budget.withdraw().map(|charge| charge.spend()).is_some()))
+                .map(|_| scope.spawn(|| budget.withdraw().map(Charge::spend).is_some()))
                 .collect();
             racers.into_iter().map(|it| usize::from(it.join().unwrap())).sum()
         });
@@ -151,7 +151,7 @@ fn its_levels_are_what_it_holds() {
 fn a_reload_changes_what_is_allowed_and_keeps_what_was_spent() {
     let clock = Clock::manual();
     let config = Budget::builder().ratio(0.0).per_second(0.5);
-    let budget = config.clone().build_in(&Environment::new().clock(clock.clone())).unwrap();
+    let budget = config.build_in(&Environment::new().clock(clock.clone())).unwrap();
     for _ in 0..5 {
         budget.withdraw().unwrap().spend();
     }
@@ -193,5 +193,6 @@ fn on(
     clock: &Clock,
     with: impl FnOnce(seawall::budget::Config) -> seawall::budget::Config,
 ) -> Budget {
-    with(Budget::builder()).build_in(&Environment::new().clock(clock.clone())).unwrap()
+    let environment = Environment::new().clock(clock.clone());
+    with(Budget::builder()).build_in(&environment).expect("the test's settings are in range")
 }

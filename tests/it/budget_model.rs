@@ -13,21 +13,23 @@ pub(crate) fn check(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     let mut byte = || bytes.next();
     let clock = Clock::manual();
+    let (percent, reserve) = (byte().unwrap_or(0) % 101, byte().unwrap_or(0) % 8);
     let mut naive = Naive {
-        ratio_ppm: u64::from(byte().unwrap_or(0) % 101) * 10_000,
-        reserve: u64::from(byte().unwrap_or(0) % 8),
+        ratio_ppm: u64::from(percent) * 10_000,
+        reserve: u64::from(reserve),
         ..Naive::default()
     };
     let budget = Budget::builder()
-        .ratio(naive.ratio_ppm as f64 / 1e6)
-        .per_second(naive.reserve as f64 / 2.0)
+        .ratio(f64::from(percent) / 100.0)
+        .per_second(f64::from(reserve) / 2.0)
         .window(Duration::from_secs(2))
         .build_in(&Environment::new().clock(clock.clone()))
-        .unwrap();
+        .expect("settings in range");
     let mut held: Vec<(Charge, usize)> = Vec::new();
 
     while let Some(op) = byte() {
-        let amount = u64::from(byte().unwrap_or(0));
+        let number = byte().unwrap_or(0);
+        let amount = u64::from(number);
         match op % 8 {
             0 => naive.rest(&clock, amount),
             1 => naive.rest(&clock, amount * 40),
@@ -47,12 +49,12 @@ pub(crate) fn check(bytes: &[u8]) {
                 None => assert!(naive.room(16) < MILLION, "refused: {naive:?}"),
             },
             6 if !held.is_empty() => {
-                let (charge, index) = held.swap_remove(amount as usize % held.len());
+                let (charge, index) = held.swap_remove(usize::from(number) % held.len());
                 drop(charge);
                 naive.charges[index].1 = Held::GivenBack;
             }
             7 if !held.is_empty() => {
-                held.swap_remove(amount as usize % held.len()).0.spend();
+                held.swap_remove(usize::from(number) % held.len()).0.spend();
             }
             _ => {
                 let exact = naive.room(0) / MILLION;

@@ -70,7 +70,7 @@ fn a_client_with_a_call_per_second_may_repeat_every_one() {
 
 #[test]
 fn of_a_thousand_simultaneous_failures_no_more_wait_than_the_budget_allows() {
-    let Stage { clock, environment, events } = stage();
+    let Stage { environment, events, .. } = stage();
     let budget = Budget::builder().ratio(0.2).per_second(0.0);
     let retry = plain().budget(budget).build_in(&environment).unwrap();
     let made = Arc::new(AtomicUsize::new(0));

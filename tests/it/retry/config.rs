@@ -44,7 +44,7 @@ fn the_edges_of_what_makes_sense_are_accepted() {
 fn a_reload_takes_effect_and_keeps_what_the_budget_holds() {
     let Stage { clock, environment, events } = stage();
     let config = plain().name("orders").budget(Budget::builder().ratio(0.0).per_second(0.3));
-    let retry = config.clone().build_in(&environment).unwrap();
+    let retry = config.build_in(&environment).unwrap();
     let (service, sent) = scripted(&clock, vec![RESET; 20]);
     assert!(call(&clock, retry.layer().layer(service.clone())).is_err());
     assert_eq!(attempts(&sent), [1, 2, 3]);
@@ -76,7 +76,7 @@ fn a_reload_takes_effect_and_keeps_what_the_budget_holds() {
 fn a_reload_reaches_calls_that_run() {
     let Stage { clock, environment, .. } = stage();
     let config = plain().max_attempts(9);
-    let retry = config.clone().build_in(&environment).unwrap();
+    let retry = config.build_in(&environment).unwrap();
     let (service, sent) = scripted(&clock, vec![RESET; 9]);
     let mut task = task(retry.layer().layer(service));
     assert!(task.poll().is_pending());
@@ -131,7 +131,7 @@ fn a_retry_that_is_built_after_another_knows_nothing_of_it() {
         assert_eq!(retry.budget().unwrap().available(), 10);
         let (service, sent) = scripted(&clock, vec![RESET; 9]);
         assert!(call(&clock, retry.layer().layer(service)).is_err());
-        assert_eq!(sent.try_iter().count() as u32, 2 + round);
+        assert_eq!(u32::try_from(sent.try_iter().count()), Ok(2 + round));
     }
 }
 

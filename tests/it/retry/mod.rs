@@ -452,7 +452,7 @@ struct Stage {
 fn stage() -> Stage {
     let clock = Clock::manual();
     let (sender, events) = channel();
-    let observer = move |event: &Event| drop(sender.send(*event));
+    let observer = move |event: &Event| sender.send(*event).unwrap_or_default();
     let environment = Environment::new().clock(clock.clone()).seed(7).observer(observer);
     Stage { clock, environment, events }
 }
@@ -497,7 +497,8 @@ fn scripted(
     let service = service_fn(move |_: &'static str| {
         let answer = answers[next.fetch_add(1, Ordering::Relaxed)].clone();
         // A test that asks for the answer alone listens no more.
-        drop(sender.send(Sent { at: clock.now(), attempt: context::attempt() }));
+        let seen = Sent { at: clock.now(), attempt: context::attempt() };
+        sender.send(seen).unwrap_or_default();
         async move { answer }
     });
     (service, sent)

@@ -152,12 +152,15 @@ impl Script {
         let (sender, waits) = channel();
         let observer = move |event: &Event| {
             if let EventKind::Retry { after, .. } = event.kind() {
-                sender.send(*after).unwrap();
+                drop(sender.send(*after));
             }
         };
         let environment = Environment::new().clock(clock.clone()).observer(observer);
         let budget = Budget::builder().ratio(0.0).per_second(f64::from(self.reserve) / 3_600.0);
-        let budget = budget.window(Duration::from_secs(3_600)).build_in(&environment).unwrap();
+        let budget = budget
+            .window(Duration::from_secs(3_600))
+            .build_in(&environment)
+            .expect("settings in range");
         assert_eq!(budget.available(), u64::from(self.reserve));
         let backoff = Backoff::exponential(self.base).max(Duration::from_secs(3_600));
         let retry = Retry::builder()
@@ -166,7 +169,7 @@ impl Script {
             .max_retry_after(self.max_retry_after)
             .min_attempt_time(self.min_attempt_time)
             .build_sharing(&budget, &environment)
-            .unwrap();
+            .expect("settings in range");
         let layer = retry
             .layer()
             .classify(ByScript(self.endings.clone()))
@@ -191,8 +194,8 @@ impl Script {
             Err(Error::Ambiguous(number)) => (number, true),
             // Both kinds of rejections are told apart from the others by being there.
             Err(Error::Rejected(rejection)) => {
-                let number = rejection.retry_after().unwrap().as_secs();
-                (usize::try_from(number).unwrap(), rejection.is_ambiguous())
+                let number = rejection.retry_after().map_or(u64::MAX, |wait| wait.as_secs());
+                (usize::try_from(number).unwrap_or(usize::MAX), rejection.is_ambiguous())
             }
         };
         let charged = u64::from(self.reserve) - budget.available();

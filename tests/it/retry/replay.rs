@@ -85,7 +85,7 @@ fn a_boxed_error_is_marked_by_its_type() {
 
     let error = Task::new(service.oneshot(())).finish(&clock).unwrap_err();
 
-    assert!(error.is::<AmbiguousError>());
+    assert!(error.is::<AmbiguousError<'_>>());
 }
 
 /// Requests whose body is kept up to four bytes, and is spoilt when the first attempt says so.
