@@ -1,6 +1,8 @@
 //! Tower's contract, and the crate's laws for services: every layer through the same table of
 //! hostile services. A new layer is a line in `subjects.rs`, a new law a function in `laws.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails is to panic")]
+
 mod bench;
 mod hostile;
 mod laws;

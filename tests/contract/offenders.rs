@@ -17,7 +17,10 @@ use crate::hostile::Hostile;
 use crate::laws;
 use crate::subjects::Subject;
 
-pub(crate) const OFFENDERS: &[(&Subject, fn(&mut Bench))] = &[
+/// An offender, and the law that it breaks.
+type Offence = (&'static Subject, fn(&mut Bench));
+
+pub(crate) const OFFENDERS: &[Offence] = &[
     (
         &Subject {
             name: "calls a clone that was not polled",

@@ -1,5 +1,7 @@
 //! Tests through the public API only, with time paused.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails is to panic")]
+
 mod budget;
 mod budget_model;
 mod bulkhead;
