@@ -14,7 +14,29 @@ use crate::outcome::{Classify, Outcome};
 use crate::slot::Slot;
 use crate::telemetry::EventKind;
 
-/// The answer of a [`FallbackService`](super::FallbackService).
+/// The answer of a [`FallbackService`](super::FallbackService): of the service, of its fallback, or
+/// the failure.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the call, or what looks for another answer.
+///
+/// # Example
+///
+/// ```
+/// use seawall::error::BoxError;
+/// use seawall::fallback::{FallbackLayer, ResponseFuture};
+/// use tower::{Layer, Service, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let down = service_fn(async |_: u64| Err::<u32, BoxError>("down".into()));
+///
+/// let answer: ResponseFuture<_, _, _, _, _, _> = FallbackLayer::value(0).layer(down).call(7);
+/// assert_eq!(answer.await?, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[pin_project]
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<I, F, K, A, C, Request> {

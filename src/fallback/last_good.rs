@@ -156,7 +156,8 @@ where
     /// A layer that answers from this store when a service fails, by the key that `key` makes of a
     /// request.
     ///
-    /// [`FallbackLayer::mark`] shows on an answer that it is an earlier one.
+    /// [`FallbackLayer::mark`] shows on an answer that it is an earlier one. What is too old is not
+    /// given any more, and keeps its place until a good answer or another key takes it.
     pub fn layer<F>(&self, key: F) -> FallbackLayer<LastGoodBy<F, K, T>> {
         FallbackLayer::substitute(LastGoodBy { key, last_good: self.clone(), mark: None })
     }
@@ -184,6 +185,18 @@ impl<K, T> fmt::Debug for LastGood<K, T> {
 }
 
 /// Stands in with the last good answer to the same key. Made by [`LastGood::layer`].
+///
+/// # Example
+///
+/// ```
+/// use seawall::fallback::{FallbackLayer, LastGood, LastGoodBy};
+///
+/// let last_good: LastGood<u64, u32> = LastGood::builder().build()?;
+///
+/// let layer: FallbackLayer<LastGoodBy<fn(&u64) -> u64, u64, u32>> = last_good.layer(|id| *id);
+/// # let _ = layer;
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
 pub struct LastGoodBy<F, K, T> {
     key: F,
     last_good: LastGood<K, T>,

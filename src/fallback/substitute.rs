@@ -123,6 +123,19 @@ impl<T, E> Answer<T, E> {
 }
 
 /// Always the same value. Made by [`FallbackLayer::value`](super::FallbackLayer::value).
+///
+/// # Example
+///
+/// ```
+/// use seawall::fallback::{FallbackLayer, Value};
+///
+/// struct Stock {
+///     empty: FallbackLayer<Value<u32>>,
+/// }
+///
+/// let stock = Stock { empty: FallbackLayer::value(0) };
+/// # let _ = stock.empty;
+/// ```
 #[derive(Debug)]
 pub struct Value<T> {
     value: Arc<T>,
@@ -156,6 +169,22 @@ where
 }
 
 /// A function of request and failure. Made by [`FallbackLayer::new`](super::FallbackLayer::new).
+///
+/// # Example
+///
+/// ```
+/// use seawall::Error;
+/// use seawall::fallback::{FallbackLayer, Function};
+///
+/// type Answer = Result<u32, Error<&'static str>>;
+///
+/// fn zero(_: u64, _: Answer) -> Answer {
+///     Ok(0)
+/// }
+///
+/// let layer: FallbackLayer<Function<fn(u64, Answer) -> Answer>> = FallbackLayer::new(zero);
+/// # let _ = layer;
+/// ```
 #[derive(Clone)]
 pub struct Function<F> {
     function: F,
@@ -193,6 +222,25 @@ impl<F> fmt::Debug for Function<F> {
 
 /// A future of request and failure. Made by
 /// [`FallbackLayer::deferred`](super::FallbackLayer::deferred).
+///
+/// # Example
+///
+/// ```
+/// use std::future::{Ready, ready};
+///
+/// use seawall::Error;
+/// use seawall::fallback::{Deferred, FallbackLayer};
+///
+/// type Answer = Result<u32, Error<&'static str>>;
+///
+/// fn zero(_: u64, _: Answer) -> Ready<Answer> {
+///     ready(Ok(0))
+/// }
+///
+/// let layer: FallbackLayer<Deferred<fn(u64, Answer) -> Ready<Answer>>> =
+///     FallbackLayer::deferred(zero);
+/// # let _ = layer;
+/// ```
 #[derive(Clone)]
 pub struct Deferred<F> {
     function: F,
@@ -230,6 +278,25 @@ impl<F> fmt::Debug for Deferred<F> {
 }
 
 /// The future of a [`Deferred`].
+///
+/// # Example
+///
+/// ```
+/// use std::future::Ready;
+///
+/// use seawall::Error;
+/// use seawall::fallback::{Deferred, DeferredFuture, Substitute};
+///
+/// type Answer = Result<u32, Error<&'static str>>;
+///
+/// fn later<F>(zero: &Deferred<F>, failed: Answer) -> DeferredFuture<Ready<Answer>>
+/// where
+///     F: Fn(u64, Answer) -> Ready<Answer>,
+/// {
+///     zero.substitute(7, failed)
+/// }
+/// # let _ = later::<fn(u64, Answer) -> Ready<Answer>>;
+/// ```
 #[pin_project]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]

@@ -12,6 +12,31 @@ use crate::telemetry::EventKind;
 use crate::time::{Instant, Lane, Timer, nanos};
 
 /// The answer of a [`TimeoutService`](super::TimeoutService).
+///
+/// # Cancel safety
+///
+/// Dropping it drops the call.
+///
+/// # Example
+///
+/// ```
+/// use std::future::Ready;
+/// use std::time::Duration;
+///
+/// use seawall::error::BoxError;
+/// use seawall::timeout::{ResponseFuture, Timeout};
+/// use tower::{Layer, Service, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let double = service_fn(|n: u32| std::future::ready(Ok::<_, BoxError>(2 * n)));
+/// let mut service = Timeout::new(Duration::from_secs(2))?.layer().layer(double);
+///
+/// let answer: ResponseFuture<Ready<Result<u32, BoxError>>> = service.call(21);
+/// assert_eq!(answer.await?, 42);
+/// # Ok(())
+/// # }
+/// ```
 #[pin_project(PinnedDrop)]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
