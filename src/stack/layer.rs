@@ -119,7 +119,7 @@ impl<C, R> StackLayer<C, R> {
     /// # Example
     ///
     /// ```
-    /// use seawall::fallback::Fallback;
+    /// use seawall::fallback::FallbackLayer;
     /// use seawall::stack::Stack;
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
     ///
@@ -127,7 +127,7 @@ impl<C, R> StackLayer<C, R> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let price = ServiceBuilder::new()
     ///     .layer(
-    ///         Stack::builder().without_retry().build()?.layer().fallback(Fallback::value(100)),
+    ///         Stack::builder().without_retry().build()?.layer().fallback(FallbackLayer::value(100)),
     ///     )
     ///     .service(service_fn(|_: &str| async { Err::<u32, _>("the catalogue is down") }));
     ///

@@ -44,7 +44,7 @@
 //! | the service has no answer and the time is over | the call is dropped and rejected with [`TimedOut`] |
 //!
 //! The time runs from the first poll of the future that the service returned; readiness is not part
-//! of it. It ends at the timeout or at the deadline of the call (its [`context`](crate::context)),
+//! of it. It ends at the timeout or at the deadline of the call (its [`context`]),
 //! whichever comes first: an attempt that can not last longer than the call it belongs to ends just
 //! before that, so that retry can still return what it knows of earlier attempts.
 //!
