@@ -10,14 +10,16 @@ use std::time::Duration;
 use super::Criticality;
 use crate::time::{Clock, Instant};
 
+// In this order: were the two times neighbours, the compiler would read them as one.
+#[repr(C)]
 struct Cells {
     /// Set once somebody has asked; [`Instant::FAR_FUTURE`] is none.
     deadline: Cell<Instant>,
-    /// The time that a timeout allows from now on, as long as nobody has asked; `MAX` is none.
-    within_nanos: Cell<u64>,
     attempt: Cell<u32>,
     criticality: Cell<Criticality>,
     cut: Cell<bool>,
+    /// The time that a timeout allows from now on, as long as nobody has asked; `MAX` is none.
+    within_nanos: Cell<u64>,
 }
 
 thread_local! {
