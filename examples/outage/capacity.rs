@@ -57,9 +57,16 @@ impl Worker {
     }
 
     /// Requests that wait at `now`, the one in work included.
-    #[cfg(test)]
-    fn waiting(&self, now: Duration) -> f64 {
-        (self.taken - self.possible_by(now.as_secs_f64())).max(0.0)
+    pub(crate) fn waiting(&self, now: Duration) -> u32 {
+        let waiting = (self.taken - self.possible_by(now.as_secs_f64())).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, and the queue is bounded far below"
+        )]
+        {
+            waiting as u32
+        }
     }
 
     /// Work that could have been done by `at`.
@@ -99,9 +106,9 @@ mod tests {
         let done: Vec<_> = (0..4).filter_map(|_| worker.take(at(1.0))).collect();
 
         assert_close(&done, &[1.1, 1.2, 1.3, 1.4]);
-        assert!((worker.waiting(at(1.0)) - 4.0).abs() < 1e-6);
-        assert!((worker.waiting(at(1.2)) - 2.0).abs() < 1e-6);
-        assert!(worker.waiting(at(9.0)) < 1e-6);
+        assert_eq!(worker.waiting(at(1.0)), 4);
+        assert_eq!(worker.waiting(at(1.25)), 2);
+        assert_eq!(worker.waiting(at(9.0)), 0);
     }
 
     #[test]

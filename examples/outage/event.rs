@@ -40,6 +40,8 @@ pub(crate) enum Event {
     Sent { call: usize, at: Duration },
     /// A server read a request. What a dead server was sent never gets here.
     Reached { at: Duration },
+    /// So many requests waited in a server's queue.
+    Backlog { at: Duration, requests: u32 },
     /// A call ended, for the application that made it.
     Ended { call: usize, at: Duration, ok: bool },
 }

@@ -87,6 +87,6 @@ mod tests {
         for word in ["http://", "https://", "src=", "href=", "@import", "url("] {
             assert!(!rest.contains(word), "{word}");
         }
-        assert_eq!(page.matches("<svg").count(), 4);
+        assert_eq!(page.matches("<svg").count(), 5);
     }
 }

@@ -20,7 +20,8 @@ pub(crate) type Failure = Box<dyn Error>;
 type Plot = (u32, fn(&Area<'_>, &[Record], RGBColor) -> Result<(), Failure>);
 
 /// The plots of the report, from top to bottom.
-const PLOTS: [Plot; 4] = [(280, goodput), (280, latency), (280, attempts), (170, breaker)];
+const PLOTS: [Plot; 5] =
+    [(280, goodput), (280, attempts), (280, backlog), (170, breaker), (280, latency)];
 
 /// Width of every plot in pixels.
 const WIDTH: u32 = 960;
@@ -102,6 +103,21 @@ fn attempts(area: &Area<'_>, records: &[Record], ink: RGBColor) -> Result<(), Fa
     let top = 1.15 * highest(&lines).max(f64::from(ARRIVALS));
     let frame = Frame { area, ink, title, records, top, labels: 6 };
     frame.draw(&lines, &|requests| format!("{requests:.0}"))
+}
+
+fn backlog(area: &Area<'_>, records: &[Record], ink: RGBColor) -> Result<(), Failure> {
+    let title = "Backlog: work in the server's queue, in seconds; after one second, bare has gone";
+    let end = f64::from(script::length());
+    let waits = |record: &Record| {
+        let wait = |(at, requests): &(Duration, u32)| {
+            (at.as_secs_f64(), f64::from(*requests) / f64::from(script::CAPACITY))
+        };
+        record.backlog().iter().map(wait).filter(|(at, _)| *at <= end).map(Some).collect()
+    };
+    let lines: Vec<_> = each(records, waits).collect();
+    let top = 1.15 * highest(&lines).max(1.0);
+    let frame = Frame { area, ink, title, records, top, labels: 6 };
+    frame.draw(&lines, &|seconds| format!("{seconds:.0} s"))
 }
 
 fn breaker(area: &Area<'_>, records: &[Record], ink: RGBColor) -> Result<(), Failure> {

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     calls: Vec<Call>,
     sent: Vec<u32>,
     reached: Vec<u32>,
+    /// The queue of the server, at many moments.
+    backlog: Vec<(Duration, u32)>,
     /// When the breaker was seen in another state than before.
     breaker: Vec<(Duration, Breaker)>,
 }
@@ -60,6 +62,7 @@ impl Record {
             calls: arrivals.iter().map(call).collect(),
             sent: Vec::new(),
             reached: Vec::new(),
+            backlog: Vec::new(),
             breaker: Vec::new(),
         }
     }
@@ -73,6 +76,7 @@ impl Record {
                 }
             }
             Event::Reached { at } => count(&mut self.reached, at),
+            Event::Backlog { at, requests } => self.backlog.push((at, requests)),
             Event::Ended { call, at, ok } => {
                 if let Some(call) = self.calls.get_mut(call) {
                     call.ended = Some(Ended { at, ok });
@@ -89,6 +93,11 @@ impl Record {
 
     pub(crate) fn breaker(&self) -> &[(Duration, Breaker)] {
         &self.breaker
+    }
+
+    /// Requests that waited in the server's queue, and when.
+    pub(crate) fn backlog(&self) -> &[(Duration, u32)] {
+        &self.backlog
     }
 
     pub(crate) fn calls(&self) -> usize {

@@ -26,6 +26,9 @@ use crate::script::{Front, SCRIPT, length, phase_at, spans};
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// How often a server tells how much waits in its queue.
+const TICK: Duration = Duration::from_millis(250);
+
 /// A server that has its port and does not listen on it yet.
 pub(crate) struct Server {
     socket: TcpSocket,
@@ -53,6 +56,7 @@ impl Server {
         let desk = Desk::new(run, events);
         let mut door = Door::Open(self.socket.listen(BACKLOG)?);
         let mut connections = JoinSet::new();
+        let mut ticks = tokio::time::interval_at(run.at(TICK), TICK);
         for (phase, _, to) in spans() {
             door = match (phase.front, door) {
                 (Front::Gone, Door::Open(listener)) => {
@@ -77,6 +81,7 @@ impl Server {
                         // Out of files, or a client that left at once: neither is the end.
                         Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                     },
+                    _ = ticks.tick() => desk.tell_backlog().await,
                     // Reaps what has ended, so that the set stays as small as what is open.
                     Some(_) = connections.join_next() => {}
                 }
@@ -119,13 +124,30 @@ impl Desk {
         Self { run, events, worker: Arc::new(Mutex::new(Worker::new(rates))) }
     }
 
+    fn tell(&self, event: Event) {
+        // Nobody listens any more once the figures are being drawn up.
+        let _ = self.events.send(event);
+    }
+
+    async fn tell_backlog(&self) {
+        let at = self.run.elapsed();
+        let requests = self.worker.lock().await.waiting(at);
+        self.tell(Event::Backlog { at, requests });
+    }
+
+    /// Takes a request in and says when it will be done, or `None` if the queue is full.
+    ///
+    /// A function of its own, so that the worker is not locked while the answer is waited for.
+    async fn take_in(&self, now: Duration) -> Option<Duration> {
+        self.worker.lock().await.take(now)
+    }
+
     /// Answers a request, or lets its connection be reset.
     async fn answer(self, reset: Arc<Notify>) -> Result<Response<Full<Bytes>>, Infallible> {
         let now = self.run.elapsed();
-        // Nobody listens any more once the figures are being drawn up.
-        let _ = self.events.send(Event::Reached { at: now });
+        self.tell(Event::Reached { at: now });
         match phase_at(now).1.front {
-            Front::Serve => match self.worker.lock().await.take(now) {
+            Front::Serve => match self.take_in(now).await {
                 Some(done_at) => {
                     tokio::time::sleep_until(self.run.at(done_at)).await;
                     Ok(Response::new(Full::from("done\n")))
@@ -231,15 +253,17 @@ mod tests {
         let (sender, events) = mpsc::channel();
         let desk = Desk::new(Run::began_before(Duration::from_secs(21)), sender);
 
-        // The worker hangs, so the answer is far off; the client leaves at once.
-        let answer = desk.clone().answer(Arc::default()).now_or_never();
+        // The worker hangs, so the answers are far off. One client waits, the others leave at once.
+        let mut patient = Box::pin(desk.clone().answer(Arc::default()));
+        assert!((&mut patient).now_or_never().is_none());
+        for _ in 0..2 {
+            assert!(desk.clone().answer(Arc::default()).now_or_never().is_none());
+        }
 
-        assert!(answer.is_none());
-        assert!(matches!(events.try_recv(), Ok(Event::Reached { .. })));
-        let now = desk.run.elapsed();
-        let next = desk.worker.lock().await.take(now).unwrap();
-        // The one before is done first, 1/300 s after the worker works again in second 25.
-        assert!(next.as_secs_f64() > 25.0 + 1.5 / 300.0, "{next:?}");
+        assert_eq!(events.try_iter().count(), 3);
+        let next = desk.take_in(desk.run.elapsed()).await.unwrap();
+        // Three are done before, and the worker works again from second 25 on.
+        assert!((next.as_secs_f64() - (25.0 + 4.0 / 300.0)).abs() < 1e-6, "{next:?}");
     }
 
     /// What a request gets from a server that follows the script since `second` seconds.
