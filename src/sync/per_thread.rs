@@ -10,6 +10,7 @@
 //! there are more of them than cells, and code that runs while a thread is torn down use one
 //! shared cell, with read-modify-writes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::iter;
 use std::ops::Deref;
@@ -112,8 +113,7 @@ impl<T> Own<'_, T> {
     pub(crate) fn add(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) -> u64 {
         let word = word(self.cell);
         if self.exclusive {
-            // Relaxed: nobody but this thread stores here, so the load reads its own last store.
-            let before = word.load(Ordering::Relaxed);
+            let before = own_last(word);
             word.store(before.wrapping_add(n), order);
             before
         } else {
@@ -130,6 +130,22 @@ impl<T> Deref for Own<'_, T> {
     }
 }
 
+/// What the running thread, which alone stores to `word`, has stored last.
+#[cfg(not(all(test, seawall_loom)))]
+#[inline]
+fn own_last(word: &AtomicU64) -> u64 {
+    // Relaxed: nobody else stores here, so this reads the thread's own last store.
+    word.load(Ordering::Relaxed)
+}
+
+/// The same, as a write of what is there. Loom remembers one access of a word only: after a plain
+/// load, the store that follows would not meet the loads of other threads, and the model checker
+/// would never try to put it before them.
+#[cfg(all(test, seawall_loom))]
+fn own_last(word: &AtomicU64) -> u64 {
+    word.fetch_add(0, Ordering::Relaxed)
+}
+
 /// How many cells of its own a [`PerThread`] has: twice the processors, within 8 and 32.
 pub(crate) fn owned_cells() -> usize {
     static CELLS: OnceLock<usize> = OnceLock::new();
@@ -143,13 +159,38 @@ pub(crate) fn owned_cells() -> usize {
 /// The most own cells on any machine. Numbers from here on would be of no use.
 const MOST: usize = 32;
 
+/// Numbers to be leased by threads, the smallest first.
+#[derive(Debug)]
+struct Numbers {
+    returned: BTreeSet<usize>,
+    next: usize,
+    end: usize,
+}
+
+impl Numbers {
+    const fn new(end: usize) -> Self {
+        Self { returned: BTreeSet::new(), next: 0, end }
+    }
+
+    fn take(&mut self) -> Option<usize> {
+        self.returned.pop_first().or_else(|| {
+            let fresh = self.next;
+            self.next = self.end.min(fresh + 1);
+            (fresh < self.end).then_some(fresh)
+        })
+    }
+
+    fn give_back(&mut self, number: usize) {
+        self.returned.insert(number);
+    }
+}
+
 #[cfg(not(all(test, seawall_loom)))]
 mod number {
     use std::cell::Cell;
-    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::MOST;
+    use super::{MOST, Numbers};
     use crate::sync::Mutex;
 
     /// The thread has not asked yet, or was told that all numbers are out.
@@ -163,14 +204,9 @@ mod number {
         static LEASE: Lease = const { Lease };
     }
 
-    static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { free: BTreeSet::new(), next: 0 });
+    static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers::new(MOST));
     /// Only a hint: whether asking for a number may succeed.
     static AVAILABLE: AtomicBool = AtomicBool::new(true);
-
-    struct Numbers {
-        free: BTreeSet<usize>,
-        next: usize,
-    }
 
     /// Gives the number back when the thread ends.
     struct Lease;
@@ -182,7 +218,7 @@ mod number {
             let number = NUMBER.replace(GONE);
             if number < MOST {
                 let mut numbers = NUMBERS.lock();
-                numbers.free.insert(number);
+                numbers.give_back(number);
                 AVAILABLE.store(true, Ordering::Relaxed);
             }
         }
@@ -206,16 +242,9 @@ mod number {
             return GONE;
         }
         let mut numbers = NUMBERS.lock();
-        let number = match numbers.free.pop_first() {
-            Some(number) => number,
-            None if numbers.next < MOST => {
-                numbers.next += 1;
-                numbers.next - 1
-            }
-            None => {
-                AVAILABLE.store(false, Ordering::Relaxed);
-                return NONE;
-            }
+        let Some(number) = numbers.take() else {
+            AVAILABLE.store(false, Ordering::Relaxed);
+            return NONE;
         };
         NUMBER.set(number);
         number
@@ -384,10 +413,11 @@ mod loom_tests {
     use super::*;
     use crate::sync::{Arc, Mutex};
 
+    /// One thread owns a cell, two share the other.
     #[test]
     fn loom_counts_of_owners_and_sharers_add_up() {
         loom::model(|| {
-            let cells = Arc::new(PerThread::new(|| AtomicU64::new(0)));
+            let cells = Arc::new(cells(1));
             let others = [(); 2].map(|()| {
                 let cells = Arc::clone(&cells);
                 thread::spawn(move || {
@@ -399,33 +429,44 @@ mod loom_tests {
                 other.join().unwrap();
             }
 
-            let sum: u64 = cells.iter().map(|word| word.load(Ordering::Relaxed)).sum();
-            assert_eq!(sum, 3);
+            assert_eq!(sum(&cells), 3);
         });
     }
 
-    /// The hand-over of a number, reduced to one number, one cell and the mutex between.
+    /// The numbering of a model's own threads is simpler: here the real one is checked.
     #[test]
     fn loom_a_cell_that_changes_hands_keeps_its_count() {
         loom::model(|| {
-            let cell = Arc::new(AtomicU64::new(0));
-            let free = Arc::new(Mutex::new(true));
-            let work = |cell: &AtomicU64, free: &Mutex<bool>| {
-                if !std::mem::take(&mut *free.lock()) {
-                    return 0;
-                }
-                let own = Own { cell, exclusive: true };
+            let cells = Arc::new(cells(1));
+            let numbers = Arc::new(Mutex::new(Numbers::new(1)));
+            let work = |cells: &PerThread<AtomicU64>, numbers: &Mutex<Numbers>| {
+                let number = numbers.lock().take();
+                let exclusive = number.is_some();
+                let own = Own { cell: cells.get(number.unwrap_or(usize::MAX)), exclusive };
                 own.add(|word| word, 1, Ordering::Relaxed);
-                *free.lock() = true;
-                1
+                if let Some(number) = number {
+                    numbers.lock().give_back(number);
+                }
             };
-            let other = thread::spawn({
-                let (cell, free) = (Arc::clone(&cell), Arc::clone(&free));
-                move || work(&cell, &free)
+            let others = [(); 2].map(|()| {
+                let (cells, numbers) = (Arc::clone(&cells), Arc::clone(&numbers));
+                thread::spawn(move || work(&cells, &numbers))
             });
-            let counted = work(&cell, &free) + other.join().unwrap();
+            work(&cells, &numbers);
+            for other in others {
+                other.join().unwrap();
+            }
 
-            assert_eq!(cell.load(Ordering::Relaxed), counted);
+            assert_eq!(sum(&cells), 3);
         });
+    }
+
+    fn cells(owned: usize) -> PerThread<AtomicU64> {
+        let owned = iter::repeat_with(|| Line(AtomicU64::new(0))).take(owned).collect();
+        PerThread { owned, shared: AtomicU64::new(0) }
+    }
+
+    fn sum(cells: &PerThread<AtomicU64>) -> u64 {
+        cells.iter().map(|word| word.load(Ordering::Relaxed)).sum()
     }
 }
