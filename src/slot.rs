@@ -418,7 +418,7 @@ mod loom_tests {
     #[test]
     fn loom_the_next_owner_knows_what_the_last_ones_did() {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(2);
+        model.preemption_bound = model.preemption_bound.or(Some(2));
         model.check(|| {
             let pool = Pool::new();
             let slot = acquire(&pool);
@@ -445,7 +445,7 @@ mod loom_tests {
     #[test]
     fn loom_a_free_slot_goes_to_one_of_two() {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
+        model.preemption_bound = model.preemption_bound.or(Some(3));
         model.check(|| {
             let pool = Arc::new(Pool::new());
             drop(acquire(&pool));

@@ -561,7 +561,7 @@ mod loom_tests {
     #[test]
     fn loom_a_scale_is_read_whole() {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
+        model.preemption_bound = model.preemption_bound.or(Some(3));
         model.check(|| {
             let scales = Arc::new(Scales::new(whole(1)));
             let other = thread::spawn({

@@ -296,7 +296,7 @@ mod loom_tests {
     #[test]
     fn loom_a_timer_that_is_armed_early_wakes_the_driver() {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(2);
+        model.preemption_bound = model.preemption_bound.or(Some(2));
         model.check(|| {
             let alarm = Arc::new(Alarm::new());
             // Left over from a round before, whose timers have all fired.

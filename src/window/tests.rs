@@ -196,7 +196,7 @@ mod concurrent {
     /// Few enough steps for all orders of them.
     fn model(f: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
+        builder.preemption_bound = builder.preemption_bound.or(Some(3));
         builder.check(f);
     }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 #[test]
 fn the_standard_stack_survives_a_metastable_trigger() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         let stack = stack(seed);
 
         let run = simulate(seed, OUTAGE, move |server| {
@@ -32,7 +32,7 @@ fn the_standard_stack_survives_a_metastable_trigger() {
 
 #[test]
 fn three_naive_retries_do_not() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         let run = simulate(seed, OUTAGE, naive);
 
         assert_eq!(run.recovered_after(), None, "seed {seed}");
@@ -149,7 +149,11 @@ where
     })
 }
 
-const SEEDS: u64 = 20;
+/// So many chances. More of them with `SEAWALL_SEEDS`.
+fn seeds() -> u64 {
+    std::env::var("SEAWALL_SEEDS").map_or(20, |seeds| seeds.parse().expect("a number"))
+}
+
 /// Calls per second.
 const LOAD: u32 = 280;
 /// Calls per second that the server can do.
