@@ -115,6 +115,10 @@ impl Room {
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, OnceLock};
+    use std::task::Wake;
+
     use super::*;
 
     #[test]
@@ -130,6 +134,31 @@ mod tests {
             places.iter().map(|place| room.has_come(*place, Waker::noop())).collect();
         assert_eq!(called, [true, true, false]);
         assert_eq!((room.running(), room.waiting()), (3, 1));
+    }
+
+    /// An executor may poll the call that it wakes at once, on the same thread.
+    #[test]
+    fn who_is_woken_may_come_back_at_once() {
+        struct Back {
+            room: Room,
+            place: OnceLock<Place>,
+            has_come: AtomicBool,
+        }
+        impl Wake for Back {
+            fn wake(self: Arc<Self>) {
+                let has_come = self.room.has_come(*self.place.get().unwrap(), Waker::noop());
+                self.has_come.store(has_come, Ordering::Relaxed);
+            }
+        }
+        let (place, has_come) = (OnceLock::new(), AtomicBool::new(false));
+        let back = Arc::new(Back { room: Room::new(1), place, has_come });
+        back.room.enter().unwrap();
+        let place = back.room.join(1, &Waker::from(Arc::clone(&back))).unwrap();
+        back.place.set(place.unwrap()).unwrap();
+
+        back.room.exit();
+
+        assert!(back.has_come.load(Ordering::Relaxed));
     }
 
     /// Every way to leave, as often as the fault it looks for was once reported to need: a waiter

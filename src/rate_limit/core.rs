@@ -139,7 +139,7 @@ impl Core {
         if turn.version != version {
             return;
         }
-        let Span { mut start, end } = turn.span;
+        let Span { start, end } = turn.span;
         if start == end {
             return;
         }
@@ -150,13 +150,12 @@ impl Core {
             }
             return;
         }
-        // It was the last, and so may be those before it that were given back.
-        while let Some(before) = gaps.take_ending_at(start) {
-            if self.swap(start, before).is_err() {
-                gaps.add(Span { start: before, end: start }, scale.at(now));
-                return;
-            }
-            start = before;
+        // It was the last, and so may be what lies before it and was given back earlier: one gap, as
+        // gaps that touch are one.
+        if let Some(before) = gaps.take_ending_at(start)
+            && self.swap(start, before).is_err()
+        {
+            gaps.add(Span { start: before, end: start }, scale.at(now));
         }
     }
 
@@ -404,6 +403,27 @@ mod tests {
 
         assert!(!core.heal(|| at(SECOND), Duration::ZERO));
         assert!(core.heal(|| at(SECOND - 1), Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_reserved_is_no_step_back() {
+        let (core, mut gaps) = (Core::new(Scale::new(10, SECOND, 5)), Gaps::new());
+        let max_wait = Duration::from_secs(1);
+        while core.reserve(1, at(SECOND), max_wait, &mut gaps).is_ok() {}
+
+        assert!(!core.heal(|| at(SECOND), max_wait));
+        assert!(core.heal(|| at(SECOND), Duration::from_millis(999)));
+    }
+
+    #[test]
+    fn a_reload_rounds_in_favour_of_the_limit() {
+        let (core, mut gaps) = (Core::new(Scale::new(1, 3, 1)), Gaps::new());
+        assert!(core.enter(1, || at(0)));
+
+        // A third of a call is still owed for, which is a third of 10.
+        core.reload(Scale::new(1, 10, 1), at(2), &mut gaps);
+
+        assert_eq!((core.available(at(5)), core.available(at(6))), (0, 1));
     }
 
     #[test]
