@@ -29,6 +29,11 @@
 //! `client`), for a refused connection as [`io::Error`], and for boxes of them. For other clients
 //! there is [`ByStatus::never_sent`], and [`ByStatus::foreign`] for those that have answers of their
 //! own; until one says so, every error is one after which the call may have run.
+//!
+//! Errors are told by their type, so they are `'static`. The compiler forgets that of a bare
+//! [`BoxError`] when a call is given to `tokio::spawn`
+//! (<https://github.com/rust-lang/rust/issues/110338>): a client that fails with one gets it into a
+//! type with a name first, `struct Boxed(BoxError)`, by tower's `map_err`.
 
 use std::any::Any;
 use std::error::Error as StdError;

@@ -155,15 +155,19 @@ async fn the_total_timeout_covers_the_body_of_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_can_be_spawned_whatever_the_client_fails_with() {
-    let stack = Stack::builder().build().unwrap();
-    let boxed = service_fn(async |_: Request<ReplayBody<Full<Bytes>>>| {
-        Err::<Response<Drip>, _>(BoxError::from("reset"))
+async fn a_call_of_a_client_with_boxed_errors_can_be_spawned_once_they_have_a_name() {
+    #[derive(Debug)]
+    struct Boxed(BoxError);
+
+    let stack = Stack::builder().without_retry().build().unwrap();
+    let boxed = service_fn(|_: Request<ReplayBody<Full<Bytes>>>| async {
+        Err::<Response<Drip>, _>(Boxed("reset".into()))
     });
 
     let call = tokio::spawn(async move { stack.http_layer().layer(boxed).oneshot(get()).await });
 
-    assert!(call.await.unwrap().is_err());
+    let error = call.await.unwrap().err().unwrap();
+    assert_eq!(error.into_service().unwrap().0.to_string(), "reset");
 }
 
 /// A client in a standard stack, of a server that goes by the book, and what the server saw.
