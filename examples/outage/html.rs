@@ -16,7 +16,7 @@ table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabul
 th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--rule); text-align: right; }
 th:first-child, td:first-child, .words td { text-align: left; }
 svg { display: block; width: 100%; height: auto; margin: 1.5rem 0; }
-pre { overflow-x: auto; font-size: .85rem; }
+pre { white-space: pre-wrap; font-size: .85rem; }
 p.verdict { font-size: 1.15rem; white-space: pre-line; }
 ";
 
