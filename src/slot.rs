@@ -108,6 +108,7 @@ impl<T> Slot<T> {
     }
 
     /// Whether both are handles to the same `T`.
+    #[cfg(test)]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         std::ptr::eq(&raw const **self, &raw const **other)
     }

@@ -137,7 +137,6 @@ pub enum Criticality {
 /// # Ok(())
 /// # }
 /// ```
-#[must_use]
 pub fn capture(clock: &Clock) -> Context {
     let _ = deadline(clock);
     Context { ambient: Ambient::current() }

@@ -48,14 +48,12 @@ impl Emitter {
         self.name
     }
 
-    /// The policy's pattern.
-    pub(crate) const fn pattern(&self) -> &'static str {
-        self.pattern
-    }
-
     /// Tells the observer of `environment` from now on.
     pub(crate) fn follow(&self, environment: &Environment) {
-        *self.observer.lock() = environment.observer.clone();
+        let new = environment.observer.clone();
+        // The old one is dropped when the lock is free: its drop is somebody else's code.
+        let old = std::mem::replace(&mut *self.observer.lock(), new);
+        drop(old);
         // Relaxed: the lock publishes the observer; who reads this too early misses one event.
         self.observed.store(environment.observer.is_some(), Ordering::Relaxed);
     }
@@ -84,7 +82,10 @@ impl Emitter {
 
 impl fmt::Debug for Emitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emitter").field("pattern", &self.pattern).field("name", &self.name).finish()
+        f.debug_struct("Emitter")
+            .field("pattern", &self.pattern)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

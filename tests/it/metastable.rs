@@ -101,9 +101,12 @@ impl Run {
     /// Whole seconds from the end of the outage to the first of five seconds in a row with at
     /// least 95 % of the goodput before.
     fn recovered_after(&self) -> Option<usize> {
-        let before: u32 = self.answered[WARM_UP..HEALTHY].iter().sum();
-        let bar = f64::from(before) / (HEALTHY - WARM_UP) as f64 * 0.95;
-        let good = |window: &[u32]| window.iter().all(|count| f64::from(*count) >= bar);
+        let healthy = &self.answered[WARM_UP..HEALTHY];
+        let before: u32 = healthy.iter().sum();
+        let seconds = u32::try_from(healthy.len()).expect("small");
+        // 95 % of the mean, without fractions.
+        let is_good = |count: &u32| 20 * count * seconds >= 19 * before;
+        let good = |window: &[u32]| window.iter().all(is_good);
         self.answered[self.outage_end..].windows(5).position(good)
     }
 }
