@@ -1,11 +1,13 @@
 //! Every layer of the crate, over a hostile service, with a capacity of one call where it has one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use seawall::bulkhead::Bulkhead;
 use seawall::circuit_breaker::CircuitBreaker;
 use seawall::error::BoxError;
-use seawall::fallback::FallbackLayer;
+use seawall::fallback::{FallbackLayer, LastGood};
 use seawall::gate::Keyed;
 use seawall::rate_limit::Quota;
 use seawall::retry::Retry;
@@ -13,6 +15,8 @@ use seawall::stack::Stack;
 use seawall::telemetry::Environment;
 use seawall::timeout::Timeout;
 use tower::Layer;
+#[cfg(feature = "http")]
+use tower::ServiceBuilder;
 use tower::util::BoxCloneService;
 
 use crate::hostile::Hostile;
@@ -153,7 +157,70 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             Boxed::new(fallback.layer(stack.layer().bare().layer(inner)))
         },
     },
+    Subject {
+        name: "the last good answer, of which there is none",
+        wrap: |inner, environment| {
+            let last_good: LastGood<u32, u32> = LastGood::builder().build_in(environment).unwrap();
+            // No two calls have the same key.
+            let calls = AtomicU32::new(0);
+            let calls = Arc::new(calls);
+            let layer = last_good.layer(move |_: &u32| calls.fetch_add(1, Ordering::Relaxed));
+            Boxed::new(layer.environment(environment).layer(inner))
+        },
+    },
+    #[cfg(feature = "http")]
+    Subject {
+        name: "the standard stack for HTTP",
+        wrap: |inner, environment| {
+            let stack = Stack::builder().total_timeout(3 * LONG).attempt_timeout(LONG);
+            let stack = stack.build_in(environment).unwrap();
+            let server = ServiceBuilder::new()
+                .map_request(http::number)
+                .map_response(http::answer)
+                .service(inner);
+            let client = ServiceBuilder::new()
+                .map_request(http::request)
+                .map_response(http::answered)
+                .map_err(http::bare)
+                .layer(stack.http_layer())
+                .service(server);
+            Boxed::new(client)
+        },
+    },
 ];
 
 /// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(3600);
+
+/// The hostile service as a server, and back.
+#[cfg(feature = "http")]
+mod http {
+    use http_body_util::Full;
+    use seawall::Error;
+    use seawall::error::{BoxError, Reject};
+
+    type Body = Full<bytes::Bytes>;
+
+    pub(super) fn request(number: u32) -> ::http::Request<Body> {
+        ::http::Request::get(format!("http://server/{number}")).body(Body::default()).unwrap()
+    }
+
+    pub(super) fn number<B>(request: ::http::Request<B>) -> u32 {
+        request.uri().path()[1..].parse().unwrap()
+    }
+
+    pub(super) fn answer(number: u32) -> ::http::Response<Body> {
+        ::http::Response::builder().extension(number).body(Body::default()).unwrap()
+    }
+
+    pub(super) fn answered<B>(response: ::http::Response<B>) -> u32 {
+        *response.extensions().get().unwrap()
+    }
+
+    pub(super) fn bare(error: Error<BoxError>) -> BoxError {
+        match error {
+            Error::Rejected(rejection) => BoxError::reject(rejection),
+            Error::Service(error) | Error::Ambiguous(error) => error,
+        }
+    }
+}
