@@ -67,7 +67,8 @@ impl Reject for Box<dyn std::error::Error + Send + Sync + '_> {
 
     fn rejection(&self) -> Option<&Rejection> {
         let mut error = self.source()?;
-        loop {
+        // Bounded, for an error may be its own source.
+        for _ in 0..LONGEST_CHAIN {
             if let Some(Cause(rejection)) = error.downcast_ref() {
                 return Some(rejection);
             }
@@ -76,6 +77,7 @@ impl Reject for Box<dyn std::error::Error + Send + Sync + '_> {
             }
             error = error.source()?;
         }
+        None
     }
 
     fn ambiguous(self) -> Self {
@@ -85,6 +87,9 @@ impl Reject for Box<dyn std::error::Error + Send + Sync + '_> {
         }
     }
 }
+
+/// How many sources of an error are looked at.
+const LONGEST_CHAIN: usize = 32;
 
 /// A rejection that was boxed.
 #[derive(Debug)]

@@ -308,7 +308,7 @@ mod tests {
         let mut timer = Timer::idle();
         assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
 
-        clock.advance(HOUR - Duration::from_nanos(1));
+        clock.advance(HOUR.saturating_sub(Duration::from_nanos(1)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
         assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
         clock.advance(Duration::from_nanos(1));

@@ -175,12 +175,12 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             let stack = Stack::builder().total_timeout(3 * LONG).attempt_timeout(LONG);
             let stack = stack.build_in(environment).unwrap();
             let server = ServiceBuilder::new()
-                .map_request(http::number)
+                .map_request(|request| http::number(&request))
                 .map_response(http::answer)
                 .service(inner);
             let client = ServiceBuilder::new()
                 .map_request(http::request)
-                .map_response(http::answered)
+                .map_response(|response| http::answered(&response))
                 .map_err(http::bare)
                 .layer(stack.http_layer())
                 .service(server);
@@ -205,7 +205,7 @@ mod http {
         ::http::Request::get(format!("http://server/{number}")).body(Body::default()).unwrap()
     }
 
-    pub(super) fn number<B>(request: ::http::Request<B>) -> u32 {
+    pub(super) fn number<B>(request: &::http::Request<B>) -> u32 {
         request.uri().path()[1..].parse().unwrap()
     }
 
@@ -213,7 +213,7 @@ mod http {
         ::http::Response::builder().extension(number).body(Body::default()).unwrap()
     }
 
-    pub(super) fn answered<B>(response: ::http::Response<B>) -> u32 {
+    pub(super) fn answered<B>(response: &::http::Response<B>) -> u32 {
         *response.extensions().get().unwrap()
     }
 

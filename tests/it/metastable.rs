@@ -4,7 +4,7 @@
 //! whose client has gone. It stops for ten seconds. What queued up meanwhile takes longer than the
 //! client's timeout of one second, so the client asks again for what the server is still doing: the
 //! outage outlives its cause, unless the client lets go. (Bronson and others, *Metastable Failures
-//! in Distributed Systems*, HotOS 2021.)
+//! in Distributed Systems*, `HotOS` 2021.)
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

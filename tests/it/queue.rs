@@ -153,7 +153,7 @@ fn a_call_that_moves_to_another_task_is_woken_there() {
     let first = bulkhead.enter().unwrap();
     let layer = bulkhead.queue_layer();
     let mut served = Polled::new(layer.run_with(|| answer(())));
-    let mut timed_out = Polled::new(layer.run_with(|| pending::<Result<(), BoxError>>()));
+    let mut timed_out = Polled::new(layer.run_with(pending::<Result<(), BoxError>>));
     assert!(served.is_pending() && timed_out.is_pending());
     let (mut served, mut timed_out) = (served.moved(), timed_out.moved());
     assert!(served.is_pending() && timed_out.is_pending());

@@ -88,7 +88,7 @@ async fn a_call_ends_with_its_total_timeout_whatever_its_attempts_do() {
         .unwrap();
     let begin = Instant::now();
 
-    let error = stack.run(|| std::future::pending::<Result<(), io::Error>>()).await.unwrap_err();
+    let error = stack.run(std::future::pending::<Result<(), io::Error>>).await.unwrap_err();
 
     // The second attempt does not fit any more; what comes back is the end of the first.
     let Error::Rejected(rejection) = error else { panic!("{error:?}") };

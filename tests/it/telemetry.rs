@@ -1,10 +1,12 @@
 //! What policies tell, as others hear it.
 
+#![expect(clippy::disallowed_types, reason = "the lock of the crate is its own")]
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use seawall::stack::Stack;
 use seawall::telemetry::opentelemetry::Metrics;
@@ -60,7 +62,7 @@ async fn opentelemetry_counts_events_and_reads_levels() {
     let mut retries = None;
     let mut names = Vec::new();
     for resource in exporter.get_finished_metrics().unwrap() {
-        for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+        for metric in resource.scope_metrics().flat_map(ScopeMetrics::metrics) {
             names.push(metric.name().to_owned());
             if metric.name() != "resilience.event" {
                 continue;

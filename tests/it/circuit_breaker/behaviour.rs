@@ -396,7 +396,7 @@ fn a_reload_keeps_state_and_tally() {
     breaker.reload(&config.clone().min_calls(4)).unwrap();
     call(&breaker, Outcome::Transient);
     assert_eq!(breaker.state(), State::Open);
-    breaker.reload(&config.clone().open_for(60 * SECOND)).unwrap();
+    breaker.reload(&config.open_for(60 * SECOND)).unwrap();
     assert_eq!(breaker.snapshot().retry_after(), Some(5 * SECOND));
 
     clock.advance(5 * SECOND);
@@ -413,7 +413,7 @@ fn what_can_not_be_reloaded_is_named_and_nothing_changes() {
     assert_eq!(other(config.clone().name("other")).field(), "name");
     assert_eq!(other(config.clone().time_window(SECOND)).field(), "time_window");
     assert_eq!(other(config.clone().call_window(10)).field(), "call_window");
-    assert_eq!(other(config.clone().failure_rate(0.0)).field(), "failure_rate");
+    assert_eq!(other(config.failure_rate(0.0)).field(), "failure_rate");
     call(&breaker, Outcome::Transient);
     assert_eq!(breaker.state(), State::Closed);
 }

@@ -53,7 +53,7 @@ fn a_reload_takes_effect_and_keeps_what_the_budget_holds() {
     // One more charge than before is allowed, and two have been made.
     let budget = Budget::builder().ratio(0.0).per_second(0.4);
     let backoff = Backoff::constant(millis(7)).jitter(Jitter::None);
-    let reloaded = config.clone().max_attempts(9).budget(budget).backoff(backoff);
+    let reloaded = config.max_attempts(9).budget(budget).backoff(backoff);
     retry.reload(&reloaded).unwrap();
     assert_eq!(retry.budget().unwrap().available(), 2);
     assert!(call(&clock, retry.layer().layer(service)).is_err());

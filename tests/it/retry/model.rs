@@ -152,7 +152,7 @@ impl Script {
         let (sender, waits) = channel();
         let observer = move |event: &Event| {
             if let EventKind::Retry { after, .. } = event.kind() {
-                drop(sender.send(*after));
+                sender.send(*after).ok();
             }
         };
         let environment = Environment::new().clock(clock.clone()).observer(observer);
