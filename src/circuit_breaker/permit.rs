@@ -50,6 +50,7 @@ impl Permit {
         Self { shared, ticket }
     }
 
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
     #[inline(always)]
     fn spend(&mut self, outcome: Outcome) {
         let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
@@ -61,9 +62,8 @@ impl Permit {
 
     #[cold]
     fn abandon(&self) {
-        let Shared { core, family } = &*self.shared;
-        let is_failure =
-            thread::panicking() || context::is_cut() || core.is_slow(self.ticket, &**family);
+        let Shared { family, .. } = &*self.shared;
+        let is_failure = thread::panicking() || context::is_cut() || self.ticket.is_slow(&**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
         self.shared.exit_slowly(self.ticket, outcome);
     }

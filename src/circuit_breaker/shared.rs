@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::core::{Core, Exited, Move, Params, Settings, Shut, Ticket, World};
+use super::core::{Core, Exited, Move, Outside, Params, Settings, Shut, Ticket};
 use crate::error::{Reason, Rejection, intern};
 use crate::outcome::Outcome;
 use crate::rng::Rng;
@@ -110,7 +110,7 @@ impl Shared {
     }
 }
 
-impl World for Family {
+impl Outside for Family {
     #[inline]
     fn coarse(&self) -> Instant {
         self.clock.coarse()
@@ -132,5 +132,64 @@ impl World for Family {
     #[inline]
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use std::mem::size_of;
+
+    use crate::circuit_breaker::CircuitBreaker;
+    use crate::gate::Sibling as _;
+    use crate::telemetry::Environment;
+    use crate::time::Clock;
+
+    use super::*;
+
+    #[test]
+    fn a_breaker_is_as_small_as_promised() {
+        // What the `Arc`s count with, and the shard and the count that threads without a number
+        // share, are in it.
+        let counts = 2 * size_of::<usize>();
+        let one = size_of::<Shared>() + size_of::<Family>() + counts + 64;
+        assert!(one <= 640 + 128, "{one} bytes");
+        // With a map's entry of 48 bytes, a key takes 512 at most.
+        let key = size_of::<Shared>() + counts + 48;
+        assert!(key <= 512, "{key} bytes");
+    }
+
+    #[test]
+    fn breakers_that_are_dropped_are_used_again() {
+        // Its own clock makes a breaker fit for nobody else.
+        let environment = Environment::new().clock(Clock::manual());
+        let build = || CircuitBreaker::builder().build_in(&environment).unwrap();
+        let first = build();
+        first.isolate();
+        let address = &raw const *first.shared;
+        let alive = build();
+        assert!(!std::ptr::eq(address, &raw const *alive.shared));
+        drop(first);
+
+        let again: Vec<_> = (0..20).map(|_| build()).collect();
+
+        assert!(again.iter().any(|one| std::ptr::eq(address, &raw const *one.shared)));
+        assert!(again.iter().all(|one| one.enter().is_ok()));
+    }
+
+    #[test]
+    fn the_settings_of_siblings_outlive_the_breaker_that_they_came_from() {
+        let environment = Environment::new().clock(Clock::manual());
+        let config = CircuitBreaker::builder().min_calls(1).failure_rate(1.0);
+        let first = config.build_in(&environment).unwrap();
+        let sibling = first.sibling();
+        drop(first);
+
+        let others: Vec<_> = (0..20)
+            .map(|_| config.clone().min_calls(1_000).build_in(&environment).unwrap())
+            .collect();
+
+        drop(others);
+        assert_eq!(sibling.shared.family.settings.min_calls(), 1);
     }
 }

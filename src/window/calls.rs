@@ -64,8 +64,9 @@ impl Calls {
     pub(super) fn tally(&self) -> Tally {
         let calls = self.seen().min(self.len);
         let totals = self.totals.load(Ordering::Relaxed);
-        let slow = i64::from(totals as u32 as i32);
-        let failed = i64::from((totals.wrapping_sub(slow.cast_unsigned()) >> 32) as u32 as i32);
+        let slow = i64::from((totals as u32).cast_signed());
+        let failed =
+            i64::from(((totals.wrapping_sub(slow.cast_unsigned()) >> 32) as u32).cast_signed());
         let within = |count: i64| count.max(0).cast_unsigned().min(calls);
         Tally { calls, failed: within(failed), slow: within(slow), ..Tally::default() }
     }

@@ -68,7 +68,6 @@ pub(crate) struct Tally {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the one there are many of")]
 enum Kind {
     Calls(Box<Calls>),
     Time { ended_before: [AtomicU64; RING], slow_before: [AtomicU64; RING] },
@@ -314,7 +313,7 @@ impl Window {
             // The sum at the start of the window's first tick; nothing, when nobody has called
             // since that tick began.
             let base = |ring: &[AtomicU64; RING], ticks: u64| {
-                (current + 1 <= newest + ticks)
+                (current < newest + ticks)
                     .then(|| ring[slot(current + 1 + RING as u64 - ticks)].load(Ordering::Acquire))
             };
             let (all, recent) = (base(ended_before, TICKS), base(ended_before, RECENT));

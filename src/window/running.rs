@@ -28,7 +28,6 @@ impl Running {
     }
 
     /// The word of a shard that counts the calls which started in `tick`, and what one of them adds.
-    #[expect(clippy::cast_possible_truncation, reason = "remainders of 12 and 2")]
     pub(super) fn place(tick: u64) -> (usize, u64) {
         let place = tick % PLACES;
         ((place / 2) as usize, 1 << (32 * (place % 2)))
@@ -83,12 +82,12 @@ impl Running {
     #[expect(clippy::cast_possible_truncation, reason = "halves of a word")]
     fn left(&self, word: usize, one: u64, sum: &impl Fn(usize) -> u64) -> i64 {
         let both = sum(word).wrapping_sub(self.settled[word].load(Ordering::Relaxed));
-        let low = i64::from(both as u32 as i32);
+        let low = i64::from((both as u32).cast_signed());
         if one == 1 {
             low
         } else {
             // What the lower half borrowed or carried is not the upper one's.
-            i64::from((both.wrapping_sub(low.cast_unsigned()) >> 32) as u32 as i32)
+            i64::from(((both.wrapping_sub(low.cast_unsigned()) >> 32) as u32).cast_signed())
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::time::{Instant, nanos};
 use crate::window::{Span, Tally, Window};
 
 /// What a core asks of its surroundings, and only when it needs it.
-pub(super) trait World {
+pub(super) trait Outside {
     /// The time, up to one [`tick`](Self::tick) ago.
     fn coarse(&self) -> Instant;
 
@@ -150,6 +150,13 @@ impl Ticket {
         self.term == OFF
     }
 
+    /// Whether the call has run for longer than it may, to the coarse reading.
+    pub(super) fn is_slow(self, outside: &impl Outside) -> bool {
+        self.started_nanos != OFF
+            && outside.coarse().as_nanos().saturating_sub(self.started_nanos)
+                > outside.settings().slow_nanos()
+    }
+
     fn of(word: u64) -> Self {
         Self { term: word & !PAYLOAD, started_nanos: OFF }
     }
@@ -171,9 +178,9 @@ impl Core {
     }
 
     /// Begins anew, for another owner.
-    pub(super) fn restart(&self, world: &impl World) {
-        self.force(State::Closed, world);
-        self.window.restart(world.now());
+    pub(super) fn restart(&self, outside: &impl Outside) {
+        self.force(State::Closed, outside);
+        self.window.restart(outside.now());
     }
 
     pub(super) fn span(&self) -> Span {
@@ -182,63 +189,57 @@ impl Core {
 
     /// Asks to start a call.
     #[inline]
-    pub(super) fn enter(&self, world: &impl World) -> Result<Entered, Shut> {
+    pub(super) fn enter(&self, outside: &impl Outside) -> Result<Entered, Shut> {
         let word = self.word.load(Ordering::Relaxed);
         if self.is_wide_open(word) {
             return Ok(Entered { ticket: Ticket::of(word), moved: None });
         }
-        self.enter_slowly(world)
+        self.enter_slowly(outside)
     }
 
     /// Whether, and why, every call would be turned away. Changes nothing.
     #[inline]
-    pub(super) fn peek(&self, world: &impl World) -> Option<Shut> {
-        if self.is_wide_open(self.word.load(Ordering::Relaxed)) { None } else { self.look(world) }
+    pub(super) fn peek(&self, outside: &impl Outside) -> Option<Shut> {
+        if self.is_wide_open(self.word.load(Ordering::Relaxed)) { None } else { self.look(outside) }
     }
 
     /// Notes that a call did not end at once. Returns the state that this moved the breaker to, for
     /// the first who calls in a tick looks at all that run.
-    pub(super) fn pending(&self, ticket: &mut Ticket, world: &impl World) -> Option<Move> {
-        if world.settings().slow_nanos() == OFF || !ticket.is_of(self.load()) {
+    pub(super) fn pending(&self, ticket: &mut Ticket, outside: &impl Outside) -> Option<Move> {
+        if outside.settings().slow_nanos() == OFF || !ticket.is_of(self.load()) {
             return None;
         }
-        let now = world.coarse();
+        let now = outside.coarse();
         let is_due = self.window.advance(now);
         self.window.start(now);
         ticket.started_nanos = now.as_nanos();
-        if is_due { self.evaluate(*ticket, now, world) } else { None }
+        if is_due { self.evaluate(*ticket, now, outside) } else { None }
     }
 
     /// Ends a call, if it was good, quick, and nothing follows from it. Returns whether it was.
+    #[expect(clippy::inline_always, reason = "a call would move the ticket through memory")]
     #[inline(always)]
     pub(super) fn exit_plainly(
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        world: &impl World,
+        outside: &impl Outside,
     ) -> bool {
         let is_plain = matches!(outcome, Outcome::Success | Outcome::Permanent)
             && ticket.started_nanos == OFF
             && ticket.term < CLOSED_END
             // Equal to the whole word: no failures in a row either.
             && ticket.term == self.word.load(Ordering::Relaxed);
-        is_plain && self.window.record_plain(|| world.coarse())
+        is_plain && self.window.record_plain(|| outside.coarse())
     }
 
     /// Ends a call.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn exit(&self, ticket: Ticket, outcome: Outcome, world: &impl World) -> Exited {
-        if self.exit_plainly(ticket, outcome, world) {
+    pub(super) fn exit(&self, ticket: Ticket, outcome: Outcome, outside: &impl Outside) -> Exited {
+        if self.exit_plainly(ticket, outcome, outside) {
             return Exited::default();
         }
-        self.exit_slowly(ticket, outcome, world)
-    }
-
-    /// How long ago a call was first pending, to the coarse reading.
-    pub(super) fn is_slow(&self, ticket: Ticket, world: &impl World) -> bool {
-        ticket.started_nanos != OFF
-            && world.coarse().as_nanos().saturating_sub(ticket.started_nanos)
-                > world.settings().slow_nanos()
+        self.exit_slowly(ticket, outcome, outside)
     }
 
     pub(super) fn state(&self) -> State {
@@ -246,32 +247,32 @@ impl Core {
     }
 
     /// What there is to see. Changes nothing.
-    pub(super) fn view(&self, world: &impl World) -> View {
-        let now = world.now();
-        let slow = world.settings().slow_nanos();
+    pub(super) fn view(&self, outside: &impl Outside) -> View {
+        let now = outside.now();
+        let slow = outside.settings().slow_nanos();
         View {
             state: self.state(),
             since: self.since(),
             tally: self.window.tally(now).unwrap_or_default(),
             running_slow: if slow == OFF { 0 } else { self.window.running_for(slow, now) },
-            shut: self.look(world),
+            shut: self.look(outside),
         }
     }
 
     /// Whether a new breaker would do as well: closed without failures, or left alone for so long
     /// after it opened that nobody knows any more.
-    pub(super) fn is_forgettable(&self, world: &impl World) -> bool {
-        let now = world.coarse();
+    pub(super) fn is_forgettable(&self, outside: &impl Outside) -> bool {
+        let now = outside.coarse();
         match self.load().phase {
             Phase::Closed { failures } => {
                 let is_clean = |tally: Tally| tally.failed == 0 && tally.slow == 0;
                 failures == 0
-                    && self.paused(world).is_none()
+                    && self.paused(outside).is_none()
                     && self.window.tally(now).is_some_and(is_clean)
             }
             Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Recovering { .. } => {
-                let longest = Duration::from_nanos(world.settings().max_open_nanos());
-                self.look(world).is_none() && now.since(self.since()) > longest * 2
+                let longest = Duration::from_nanos(outside.settings().max_open_nanos());
+                self.look(outside).is_none() && now.since(self.since()) > longest * 2
             }
             // A hand has set these, and a hand lifts them.
             Phase::ForcedClosed | Phase::Isolated | Phase::MetricsOnly => false,
@@ -279,7 +280,7 @@ impl Core {
     }
 
     /// Goes to a state that is set by hand, or begins anew when that is `Closed`.
-    pub(super) fn force(&self, state: State, world: &impl World) -> Option<Move> {
+    pub(super) fn force(&self, state: State, outside: &impl Outside) -> Option<Move> {
         let phase = match state {
             State::ForcedClosed => Phase::ForcedClosed,
             State::Isolated => Phase::Isolated,
@@ -290,15 +291,15 @@ impl Core {
         };
         self.paused_until.store(0, Ordering::Relaxed);
         self.reopened.store(0, Ordering::Relaxed);
-        self.window.clear(world.coarse());
-        let (before, after, ()) = self.update(world, |word| (word.advance(phase), ()));
+        self.window.clear(outside.coarse());
+        let (before, after, ()) = self.update(outside, |word| (word.advance(phase), ()));
         before.moved_to(after)
     }
 
     #[inline(never)]
-    fn enter_slowly(&self, world: &impl World) -> Result<Entered, Shut> {
-        self.end_pause(world);
-        let (before, after, shut) = self.update(world, |word| self.admit(word, world));
+    fn enter_slowly(&self, outside: &impl Outside) -> Result<Entered, Shut> {
+        self.end_pause(outside);
+        let (before, after, shut) = self.update(outside, |word| self.admit(word, outside));
         match shut {
             None => Ok(Entered {
                 ticket: Ticket::of(after.pack()),
@@ -309,15 +310,15 @@ impl Core {
     }
 
     #[inline(never)]
-    fn look(&self, world: &impl World) -> Option<Shut> {
+    fn look(&self, outside: &impl Outside) -> Option<Shut> {
         match self.load().phase {
-            Phase::Open { until_micros } => self.rest_of_open(until_micros, world),
+            Phase::Open { until_micros } => self.rest_of_open(until_micros, outside),
             Phase::Isolated => Some(Shut::UNTIL_FURTHER_NOTICE),
             Phase::ForcedClosed | Phase::MetricsOnly => None,
             // Whoever comes next may be one of the share that is let in.
-            Phase::Closed { .. } | Phase::Recovering { .. } => self.paused(world),
-            Phase::HalfOpen { admitted, .. } => self.paused(world).or_else(|| {
-                let is_full = admitted >= world.settings().probes() && !self.is_lapsed(world);
+            Phase::Closed { .. } | Phase::Recovering { .. } => self.paused(outside),
+            Phase::HalfOpen { admitted, .. } => self.paused(outside).or_else(|| {
+                let is_full = admitted >= outside.settings().probes() && !self.is_lapsed(outside);
                 is_full.then_some(Shut::UNTIL_FURTHER_NOTICE)
             }),
         }
@@ -329,10 +330,10 @@ impl Core {
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        world: &impl World,
+        outside: &impl Outside,
     ) -> Exited {
         let paused = match outcome {
-            Outcome::Overload { retry_after: Some(wait) } => self.pause(wait, world),
+            Outcome::Overload { retry_after: Some(wait) } => self.pause(wait, outside),
             Outcome::Overload { retry_after: None }
             | Outcome::Neutral
             | Outcome::Permanent
@@ -344,7 +345,7 @@ impl Core {
             // Nor is it counted out: what ran when the term ended was written off.
             return Exited { moved: None, paused };
         }
-        let is_slow = self.is_slow(ticket, world);
+        let is_slow = ticket.is_slow(outside);
         if ticket.started_nanos != OFF {
             self.window.finish(Instant::from_nanos(ticket.started_nanos));
         }
@@ -357,11 +358,11 @@ impl Core {
             (
                 Phase::Closed { .. } | Phase::Recovering { .. } | Phase::MetricsOnly,
                 Some(failed),
-            ) => self.count(ticket, failed, is_slow, world),
+            ) => self.count(ticket, failed, is_slow, outside),
             (Phase::HalfOpen { .. }, failed) => {
                 // A service that answers, but as slowly as it may not, is not well.
-                let is_too_slow = is_slow && world.settings().slow_ppm() != OFF;
-                self.probed(ticket, failed.map(|failed| failed || is_too_slow), world)
+                let is_too_slow = is_slow && outside.settings().slow_ppm() != OFF;
+                self.probed(ticket, failed.map(|failed| failed || is_too_slow), outside)
             }
             _ => None,
         };
@@ -369,11 +370,11 @@ impl Core {
     }
 
     /// The word after one more call was let in, or why it was not.
-    fn admit(&self, word: Word, world: &impl World) -> (Word, Option<Shut>) {
+    fn admit(&self, word: Word, outside: &impl Outside) -> (Word, Option<Shut>) {
         let first_probe = || word.advance(Phase::HalfOpen { admitted: 1, passed: 0 });
         let pause = match word.phase {
             Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Recovering { .. } => {
-                self.paused(world)
+                self.paused(outside)
             }
             Phase::ForcedClosed | Phase::Isolated | Phase::MetricsOnly | Phase::Open { .. } => None,
         };
@@ -382,18 +383,17 @@ impl Core {
         }
         match word.phase {
             Phase::Closed { .. } | Phase::ForcedClosed | Phase::MetricsOnly => (word, None),
-            Phase::Isolated => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
-            Phase::Open { until_micros } => match self.rest_of_open(until_micros, world) {
+            Phase::Open { until_micros } => match self.rest_of_open(until_micros, outside) {
                 None => (first_probe(), None),
                 shut => (word, shut),
             },
-            Phase::HalfOpen { admitted, passed } if admitted < world.settings().probes() => {
+            Phase::HalfOpen { admitted, passed } if admitted < outside.settings().probes() => {
                 (word.stay(Phase::HalfOpen { admitted: admitted + 1, passed }), None)
             }
             // Whoever still has a place is given up.
-            Phase::HalfOpen { .. } if self.is_lapsed(world) => (first_probe(), None),
-            Phase::HalfOpen { .. } => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
-            Phase::Recovering { credit } => match self.share(world) {
+            Phase::HalfOpen { .. } if self.is_lapsed(outside) => (first_probe(), None),
+            Phase::HalfOpen { .. } | Phase::Isolated => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
+            Phase::Recovering { credit } => match self.share(outside) {
                 None => (word.stay(Phase::Closed { failures: 0 }), None),
                 Some(share) if credit + share >= WHOLE => {
                     (word.stay(Phase::Recovering { credit: credit + share - WHOLE }), None)
@@ -407,16 +407,16 @@ impl Core {
     }
 
     /// Whether the places of the half-open state are no longer lent.
-    fn is_lapsed(&self, world: &impl World) -> bool {
-        let end = self.since() + Duration::from_nanos(world.settings().probe_lease_nanos());
-        world.around(end) >= end
+    fn is_lapsed(&self, outside: &impl Outside) -> bool {
+        let end = self.since() + Duration::from_nanos(outside.settings().probe_lease_nanos());
+        outside.around(end) >= end
     }
 
     /// The share of calls that the ramp lets in now; none when it is over.
-    fn share(&self, world: &impl World) -> Option<u64> {
-        let ramp = world.settings().ramp_nanos();
+    fn share(&self, outside: &impl Outside) -> Option<u64> {
+        let ramp = outside.settings().ramp_nanos();
         let since = self.since();
-        let passed = nanos(world.around(since + Duration::from_nanos(ramp)).since(since));
+        let passed = nanos(outside.around(since + Duration::from_nanos(ramp)).since(since));
         if passed >= ramp {
             return None;
         }
@@ -427,7 +427,7 @@ impl Core {
     }
 
     /// How long an open circuit stays so; none when its time is over.
-    fn rest_of_open(&self, until_micros: u64, world: &impl World) -> Option<Shut> {
+    fn rest_of_open(&self, until_micros: u64, outside: &impl Outside) -> Option<Shut> {
         let rest = |now: Instant| {
             let shift = u64::BITS - PAYLOAD_BITS;
             let micros = now.as_nanos() / 1_000;
@@ -440,23 +440,29 @@ impl Core {
             end.saturating_sub(now.as_nanos())
         };
         // Most look well before the end, and a coarse reading does for them.
-        let mut left = rest(world.coarse());
-        if left != 0 && left <= nanos(world.tick()) {
-            left = rest(world.now());
+        let mut left = rest(outside.coarse());
+        if left != 0 && left <= nanos(outside.tick()) {
+            left = rest(outside.now());
         }
         // A pause that began later may last longer.
-        let paused = self.paused(world).map_or(0, |shut| shut.rest_nanos);
+        let paused = self.paused(outside).map_or(0, |shut| shut.rest_nanos);
         let left = left.max(paused);
         (left != 0).then_some(Shut { rest_nanos: left, is_pause: false })
     }
 
     /// Counts a call in the window, and in the row of failures.
-    fn count(&self, ticket: Ticket, failed: bool, slow: bool, world: &impl World) -> Option<Move> {
-        let now = world.coarse();
+    fn count(
+        &self,
+        ticket: Ticket,
+        failed: bool,
+        slow: bool,
+        outside: &impl Outside,
+    ) -> Option<Move> {
+        let now = outside.coarse();
         let is_due = self.window.record(failed, slow, || now);
-        let limit = world.settings().consecutive_failures();
+        let limit = outside.settings().consecutive_failures();
         if limit != OFF {
-            let (_, after, ()) = self.update(world, |word| {
+            let (_, after, ()) = self.update(outside, |word| {
                 let phase = match word.phase {
                     Phase::Closed { failures } if ticket.is_of(word) => {
                         let failures = if failed { (failures + 1).min(limit) } else { 0 };
@@ -467,16 +473,16 @@ impl Core {
                 (word.stay(phase), ())
             });
             if matches!(after.phase, Phase::Closed { failures } if failures >= limit) {
-                return self.trip(ticket, world);
+                return self.trip(ticket, outside);
             }
         }
-        if failed || slow || is_due { self.evaluate(ticket, now, world) } else { None }
+        if failed || slow || is_due { self.evaluate(ticket, now, outside) } else { None }
     }
 
     /// Opens the circuit if what the window holds says so.
     #[cold]
-    fn evaluate(&self, ticket: Ticket, now: Instant, world: &impl World) -> Option<Move> {
-        let settings = world.settings();
+    fn evaluate(&self, ticket: Ticket, now: Instant, outside: &impl Outside) -> Option<Move> {
+        let settings = outside.settings();
         let min_calls = match self.load().phase {
             Phase::Closed { .. } => settings.min_calls(),
             // A service that has just come back gets no credit: as few calls as a verdict on its
@@ -494,14 +500,14 @@ impl Core {
                 let running = self.window.running_for(settings.slow_nanos(), now);
                 reaches(tally.slow + running, tally.calls + running, settings.slow_ppm())
             };
-        if is_tripped { self.trip(ticket, world) } else { None }
+        if is_tripped { self.trip(ticket, outside) } else { None }
     }
 
     /// Opens the circuit, if it is in the term of `ticket` and not open.
     #[cold]
-    fn trip(&self, ticket: Ticket, world: &impl World) -> Option<Move> {
-        let chance = world.chance();
-        let (before, after, ()) = self.update(world, |word| match word.phase {
+    fn trip(&self, ticket: Ticket, outside: &impl Outside) -> Option<Move> {
+        let chance = outside.chance();
+        let (before, after, ()) = self.update(outside, |word| match word.phase {
             Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Recovering { .. }
                 if ticket.is_of(word) =>
             {
@@ -509,7 +515,7 @@ impl Core {
                     Phase::Closed { .. } => 0,
                     _ => self.reopened.load(Ordering::Relaxed) + 1,
                 };
-                let until = world.now() + open_time(world.settings(), reopened, chance);
+                let until = outside.now() + open_time(outside.settings(), reopened, chance);
                 let until = until.as_nanos().max(self.paused_until.load(Ordering::Relaxed));
                 (word.advance(Phase::Open { until_micros: until.div_ceil(1_000) & PAYLOAD }), ())
             }
@@ -519,11 +525,11 @@ impl Core {
     }
 
     /// Takes the answer of a probe: failed, passed, or none of both.
-    fn probed(&self, ticket: Ticket, failed: Option<bool>, world: &impl World) -> Option<Move> {
+    fn probed(&self, ticket: Ticket, failed: Option<bool>, outside: &impl Outside) -> Option<Move> {
         if failed == Some(true) {
-            return self.trip(ticket, world);
+            return self.trip(ticket, outside);
         }
-        let (before, after, ()) = self.update(world, |word| {
+        let (before, after, ()) = self.update(outside, |word| {
             let Phase::HalfOpen { admitted, passed } = word.phase else { return (word, ()) };
             if !ticket.is_of(word) {
                 return (word, ());
@@ -533,13 +539,13 @@ impl Core {
                 return (word.stay(Phase::HalfOpen { admitted, passed }), ());
             }
             let passed = passed + 1;
-            if passed < world.settings().probes() {
+            if passed < outside.settings().probes() {
                 return (word.stay(Phase::HalfOpen { admitted, passed }), ());
             }
             // Before the new term is seen by anyone. A thread that is overtaken here clears what
             // others have just begun to count, which makes the breaker slower to open, once.
-            self.window.clear(world.coarse());
-            let phase = if world.settings().ramp_nanos() == 0 {
+            self.window.clear(outside.coarse());
+            let phase = if outside.settings().ramp_nanos() == 0 {
                 Phase::Closed { failures: 0 }
             } else {
                 // The first call is let in.
@@ -552,25 +558,25 @@ impl Core {
 
     /// Holds all calls back for `wait`, if that is longer than what they wait for now.
     #[cold]
-    fn pause(&self, wait: Duration, world: &impl World) -> Option<Duration> {
-        let wait = wait.min(Duration::from_nanos(world.settings().max_pause_nanos()));
+    fn pause(&self, wait: Duration, outside: &impl Outside) -> Option<Duration> {
+        let wait = wait.min(Duration::from_nanos(outside.settings().max_pause_nanos()));
         if wait.is_zero() {
             return None;
         }
-        let until = (world.now() + wait).as_nanos();
+        let until = (outside.now() + wait).as_nanos();
         // Relaxed: the pause publishes nothing.
         let before = self.paused_until.fetch_max(until, Ordering::Relaxed);
         (before < until).then_some(wait)
     }
 
     /// Whether the service has asked all callers to wait.
-    fn paused(&self, world: &impl World) -> Option<Shut> {
+    fn paused(&self, outside: &impl Outside) -> Option<Shut> {
         let paused = self.paused_until.load(Ordering::Relaxed);
         if paused == 0 {
             return None;
         }
         let until = Instant::from_nanos(paused);
-        let now = world.around(until);
+        let now = outside.around(until);
         if now < until {
             return Some(Shut { rest_nanos: nanos(until.since(now)), is_pause: true });
         }
@@ -578,9 +584,9 @@ impl Core {
     }
 
     /// Makes room on the fast path again.
-    fn end_pause(&self, world: &impl World) {
+    fn end_pause(&self, outside: &impl Outside) {
         let paused = self.paused_until.load(Ordering::Relaxed);
-        if paused != 0 && self.paused(world).is_none() {
+        if paused != 0 && self.paused(outside).is_none() {
             // One that began meanwhile stays. Relaxed: nothing is published.
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             _ = self.paused_until.compare_exchange(paused, 0, success, failure);
@@ -588,7 +594,11 @@ impl Core {
     }
 
     /// Applies `step` until it holds. Returns the words before and after it, and what it returned.
-    fn update<R>(&self, world: &impl World, step: impl Fn(Word) -> (Word, R)) -> (Word, Word, R) {
+    fn update<R>(
+        &self,
+        outside: &impl Outside,
+        step: impl Fn(Word) -> (Word, R),
+    ) -> (Word, Word, R) {
         let mut packed = self.word.load(Ordering::Acquire);
         loop {
             let before = Word::unpack(packed);
@@ -599,7 +609,7 @@ impl Core {
             if before.state() != after.state() || before.generation != after.generation {
                 // Before the new word, whose readers count from here. A thread that loses the race
                 // has read the time before the winner's swap, so it moves this on by next to nothing.
-                self.since.fetch_max(world.now().as_nanos(), Ordering::Relaxed);
+                self.since.fetch_max(outside.now().as_nanos(), Ordering::Relaxed);
             }
             // Release pairs with the acquires here and in `load`: who sees a state sees what led
             // to it.

@@ -5,9 +5,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::{Core, MILLION, OFF, Params, STEPS, Settings, Shut, State, Ticket, World, open_time};
+use super::{Core, MILLION, OFF, Outside, Params, STEPS, Settings, Shut, State, Ticket, open_time};
 use crate::outcome::Outcome;
-use crate::time::Instant;
+use crate::time::{Instant, nanos};
 use crate::window::{RECENT, Span, TICKS, Tally, Window};
 
 /// Does what `bytes` say with a core and with the model.
@@ -27,15 +27,15 @@ pub fn check(bytes: &[u8]) {
         Span::Calls { calls: 1 + u32::from(shape >> 3), tick_nanos }
     };
     let params = params(choice, span);
-    let world = Made {
+    let outside = Made {
         now: Cell::new(u64::from(shape) * 37_000_000),
         step: if shape & 2 == 0 { 1 } else { 4_000_000 },
         chance: u64::MAX / 3,
         settings: Settings::new(&params),
     };
     let window = if shape & 4 == 0 { Window::new } else { Window::compact };
-    let core = Core::new(window(span, world.now()), world.now());
-    let mut model = Model::new(span, params, &world);
+    let core = Core::new(window(span, outside.now()), outside.now());
+    let mut model = Model::new(span, params, &outside);
     let mut calls: Vec<(Ticket, Call)> = Vec::new();
     while let Some(op) = next() {
         let pick = |calls: &[(Ticket, Call)]| {
@@ -43,15 +43,15 @@ pub fn check(bytes: &[u8]) {
         };
         match op & 0x0F {
             0..=4 => {
-                let shut = core.peek(&world);
-                let (entered, expected) = (core.enter(&world), model.enter(&world));
+                let shut = core.peek(&outside);
+                let (entered, expected) = (core.enter(&outside), model.enter(&outside));
                 match (entered, expected) {
                     (Ok(entered), Ok(call)) => {
                         // Recovery alone can turn a call away that the look did not foresee.
                         assert_eq!(shut, None, "let a call in that was not to be");
                         calls.push((entered.ticket, call));
                     }
-                    (Err(shut), Err(expected)) => expected.matches(shut, world.step),
+                    (Err(shut), Err(expected)) => expected.matches(shut, outside.step),
                     (entered, expected) => panic!("{entered:?} is not {expected:?}"),
                 }
             }
@@ -67,20 +67,20 @@ pub fn check(bytes: &[u8]) {
                     9 => Outcome::Permanent,
                     _ => Outcome::Success,
                 };
-                core.exit(ticket, outcome, &world);
-                model.exit(call, outcome, &world);
+                core.exit(ticket, outcome, &outside);
+                model.exit(call, outcome, &outside);
             }
             11 => {
                 let Some(at) = pick(&calls) else { continue };
                 let (ticket, call) = &mut calls[at];
                 if ticket.started_nanos == OFF {
-                    core.pending(ticket, &world);
-                    model.pending(call, &world);
+                    core.pending(ticket, &outside);
+                    model.pending(call, &outside);
                 }
             }
-            12 => world.advance(u64::from(op >> 4) * 1_300_000),
-            13 => world.advance(u64::from(op >> 4) * 41_000_000),
-            14 => world.advance(u64::from(op >> 4) * 700_000_000),
+            12 => outside.advance(u64::from(op >> 4) * 1_300_000),
+            13 => outside.advance(u64::from(op >> 4) * 41_000_000),
+            14 => outside.advance(u64::from(op >> 4) * 700_000_000),
             _ => {
                 let state = match op >> 4 {
                     0 => State::Isolated,
@@ -89,15 +89,15 @@ pub fn check(bytes: &[u8]) {
                     3 | 4 => State::Closed,
                     _ => continue,
                 };
-                core.force(state, &world);
-                model.force(state, &world);
+                core.force(state, &outside);
+                model.force(state, &outside);
             }
         }
         assert_eq!(core.state(), model.state(), "after {op:#x}");
-        let view = core.view(&world);
-        assert_eq!(view.tally, model.tally(world.now.get()), "after {op:#x}");
-        assert_eq!(view.running_slow, model.running_slow(world.now.get()), "after {op:#x}");
-        assert_eq!(view, core.view(&world), "looking changed something");
+        let view = core.view(&outside);
+        assert_eq!(view.tally, model.tally(outside.now.get()), "after {op:#x}");
+        assert_eq!(view.running_slow, model.running_slow(outside.now.get()), "after {op:#x}");
+        assert_eq!(view, core.view(&outside), "looking changed something");
     }
 }
 
@@ -124,7 +124,7 @@ fn params(choice: u8, span: Span) -> Params {
     }
 }
 
-/// A world that stands still unless it is moved on.
+/// A outside that stands still unless it is moved on.
 pub(super) struct Made {
     pub(super) now: Cell<u64>,
     /// The coarse reading moves in such steps.
@@ -143,7 +143,7 @@ impl Made {
     }
 }
 
-impl World for Made {
+impl Outside for Made {
     fn coarse(&self) -> Instant {
         Instant::from_nanos(self.coarse_nanos())
     }
@@ -212,7 +212,7 @@ impl Refused {
             (Some(rest), Some(after)) => {
                 // Whoever waits for that is let in, and nobody waits longer than he must, but for
                 // what the coarse reading may be behind.
-                let after = u64::try_from(after.as_nanos()).unwrap();
+                let after = nanos(after);
                 assert!((rest..rest + step).contains(&after), "{after} for {rest}");
             }
             other => panic!("{other:?}"),
@@ -221,18 +221,18 @@ impl Refused {
 }
 
 impl Model {
-    fn new(span: Span, params: Params, world: &Made) -> Self {
+    fn new(span: Span, params: Params, outside: &Made) -> Self {
         Self {
             span,
             params,
             term: 0,
             phase: Phase::Closed { failures: 0 },
-            since: world.now.get(),
+            since: outside.now.get(),
             paused_until: 0,
             reopened: 0,
             ended: Vec::new(),
             running: Vec::new(),
-            newest_tick: world.now.get() / span.tick_nanos(),
+            newest_tick: outside.now.get() / span.tick_nanos(),
         }
     }
 
@@ -248,13 +248,13 @@ impl Model {
         }
     }
 
-    fn enter(&mut self, world: &Made) -> Result<Call, Refused> {
-        let now = world.now.get();
+    fn enter(&mut self, outside: &Made) -> Result<Call, Refused> {
+        let now = outside.now.get();
         let paused = (now < self.paused_until).then(|| self.paused_until - now);
         let closed = |rest| Err(Refused { is_pause: false, rest });
         match (&mut self.phase, paused) {
             (Phase::Isolated, _) => return closed(None),
-            (Phase::ForcedClosed | Phase::MetricsOnly, _) => {}
+            (Phase::ForcedClosed | Phase::MetricsOnly, _) | (Phase::Closed { .. }, None) => {}
             (Phase::Open { until }, paused) => {
                 let rest = until.saturating_sub(now).max(paused.unwrap_or(0));
                 if rest > 0 {
@@ -263,7 +263,6 @@ impl Model {
                 self.go(Phase::HalfOpen { admitted: 1, passed: 0 }, now);
             }
             (_, Some(rest)) => return Err(Refused { is_pause: true, rest: Some(rest) }),
-            (Phase::Closed { .. }, None) => {}
             (Phase::HalfOpen { admitted, .. }, None) if *admitted < self.params.probes => {
                 *admitted += 1;
             }
@@ -276,15 +275,15 @@ impl Model {
             (Phase::Recovering { eighths }, None) => {
                 // As the core does, from a coarse reading unless the end is near.
                 let end = self.since + self.params.ramp_nanos;
-                let near = end.saturating_sub(world.coarse_nanos()) < world.step;
-                let seen = if near { now } else { world.coarse_nanos() };
-                let passed = seen.saturating_sub(self.since);
-                if passed >= self.params.ramp_nanos {
+                let near = end.saturating_sub(outside.coarse_nanos()) < outside.step;
+                let seen = if near { now } else { outside.coarse_nanos() };
+                let age = seen.saturating_sub(self.since);
+                if age >= self.params.ramp_nanos {
                     self.phase = Phase::Closed { failures: 0 };
                     self.since = now;
                     self.reopened = 0;
                 } else {
-                    *eighths += 1 + passed * STEPS / self.params.ramp_nanos;
+                    *eighths += 1 + age * STEPS / self.params.ramp_nanos;
                     if *eighths < STEPS {
                         return closed(None);
                     }
@@ -295,25 +294,25 @@ impl Model {
         Ok(Call { term: self.term, started: None })
     }
 
-    fn pending(&mut self, call: &mut Call, world: &Made) {
+    fn pending(&mut self, call: &mut Call, outside: &Made) {
         if call.term != self.term {
             return;
         }
-        let coarse = world.coarse_nanos();
+        let coarse = outside.coarse_nanos();
         let tick = coarse / self.span.tick_nanos();
         let is_due = self.turn(tick);
         call.started = Some(coarse);
         self.running.push(tick);
         if is_due {
-            self.evaluate(world);
+            self.evaluate(outside);
         }
     }
 
-    fn exit(&mut self, call: Call, outcome: Outcome, world: &Made) {
+    fn exit(&mut self, call: Call, outcome: Outcome, outside: &Made) {
         if let Outcome::Overload { retry_after: Some(wait) } = outcome {
-            let wait = u64::try_from(wait.as_nanos()).unwrap().min(self.params.max_pause_nanos);
+            let wait = nanos(wait).min(self.params.max_pause_nanos);
             if wait > 0 {
-                self.paused_until = self.paused_until.max(world.now.get() + wait);
+                self.paused_until = self.paused_until.max(outside.now.get() + wait);
             }
         }
         if call.term != self.term {
@@ -323,9 +322,10 @@ impl Model {
         let mut slow = false;
         if let Some(started) = call.started {
             let tick = started / tick_nanos;
-            let at = self.running.iter().position(|running| *running == tick).unwrap();
+            let at = self.running.iter().position(|running| *running == tick);
+            let at = at.expect("it was counted in");
             self.running.swap_remove(at);
-            slow = world.coarse_nanos() - started > self.params.slow_nanos;
+            slow = outside.coarse_nanos() - started > self.params.slow_nanos;
         }
         let failed = match outcome {
             Outcome::Transient => true,
@@ -340,30 +340,30 @@ impl Model {
         match &mut self.phase {
             Phase::HalfOpen { passed, .. } => {
                 if failed || slow && self.params.slow_ppm != OFF {
-                    self.open(world);
+                    self.open(outside);
                     return;
                 }
                 *passed += 1;
                 if *passed == self.params.probes {
-                    self.clear(world);
+                    self.clear(outside);
                     let phase = if self.params.ramp_nanos == 0 {
                         self.reopened = 0;
                         Phase::Closed { failures: 0 }
                     } else {
                         Phase::Recovering { eighths: STEPS - 1 }
                     };
-                    self.go(phase, world.now.get());
+                    self.go(phase, outside.now.get());
                 }
             }
             Phase::Closed { .. } | Phase::Recovering { .. } | Phase::MetricsOnly => {
-                self.count(failed, slow, world);
+                self.count(failed, slow, outside);
             }
             Phase::ForcedClosed | Phase::Isolated | Phase::Open { .. } => {}
         }
     }
 
-    fn count(&mut self, failed: bool, slow: bool, world: &Made) {
-        let tick = world.coarse_nanos() / self.span.tick_nanos();
+    fn count(&mut self, failed: bool, slow: bool, outside: &Made) {
+        let tick = outside.coarse_nanos() / self.span.tick_nanos();
         let is_due = match self.span {
             Span::Time { .. } => self.turn(tick),
             Span::Calls { .. } => true,
@@ -374,22 +374,22 @@ impl Model {
         {
             *failures = if failed { *failures + 1 } else { 0 };
             if *failures >= self.params.consecutive_failures {
-                self.open(world);
+                self.open(outside);
                 return;
             }
         }
         if failed || slow || is_due {
-            self.evaluate(world);
+            self.evaluate(outside);
         }
     }
 
-    fn evaluate(&mut self, world: &Made) {
+    fn evaluate(&mut self, outside: &Made) {
         let min_calls = match self.phase {
             Phase::Closed { .. } => self.params.min_calls,
             Phase::Recovering { .. } => self.params.min_calls.min(self.params.probes),
             _ => return,
         };
-        let now = world.coarse_nanos();
+        let now = outside.coarse_nanos();
         let tally = self.tally(now);
         let running = self.running_slow(now);
         let reaches = |part: u64, calls: u64, ppm: u64| {
@@ -399,33 +399,33 @@ impl Model {
             || reaches(tally.recent_failed, tally.recent_calls, self.params.recent_failure_ppm)
             || reaches(tally.slow + running, tally.calls + running, self.params.slow_ppm)
         {
-            self.open(world);
+            self.open(outside);
         }
     }
 
-    fn open(&mut self, world: &Made) {
+    fn open(&mut self, outside: &Made) {
         self.reopened = match self.phase {
             Phase::Closed { .. } => 0,
             _ => self.reopened + 1,
         };
-        let wait = open_time(&world.settings, self.reopened, world.chance);
-        let until = (world.now() + wait).as_nanos().max(self.paused_until);
+        let wait = open_time(&outside.settings, self.reopened, outside.chance);
+        let until = (outside.now() + wait).as_nanos().max(self.paused_until);
         // An open circuit counts in microseconds.
         let until = until.div_ceil(1_000) * 1_000;
-        self.go(Phase::Open { until }, world.now.get());
+        self.go(Phase::Open { until }, outside.now.get());
     }
 
-    fn force(&mut self, state: State, world: &Made) {
+    fn force(&mut self, state: State, outside: &Made) {
         self.paused_until = 0;
         self.reopened = 0;
-        self.clear(world);
+        self.clear(outside);
         let phase = match state {
             State::ForcedClosed => Phase::ForcedClosed,
             State::Isolated => Phase::Isolated,
             State::MetricsOnly => Phase::MetricsOnly,
             _ => Phase::Closed { failures: 0 },
         };
-        self.go(phase, world.now.get());
+        self.go(phase, outside.now.get());
     }
 
     fn go(&mut self, phase: Phase, now: u64) {
@@ -434,10 +434,10 @@ impl Model {
         self.since = now;
     }
 
-    fn clear(&mut self, world: &Made) {
+    fn clear(&mut self, outside: &Made) {
         self.ended.clear();
         self.running.clear();
-        self.newest_tick = self.newest_tick.max(world.coarse_nanos() / self.span.tick_nanos());
+        self.newest_tick = self.newest_tick.max(outside.coarse_nanos() / self.span.tick_nanos());
     }
 
     fn turn(&mut self, tick: u64) -> bool {
@@ -450,7 +450,7 @@ impl Model {
         let mut tally = Tally::default();
         match self.span {
             Span::Calls { calls, .. } => {
-                let len = usize::try_from(calls).unwrap();
+                let len = usize::try_from(calls).expect("a window fits memory");
                 for (_, failed, slow) in self.ended.iter().rev().take(len) {
                     tally.calls += 1;
                     tally.failed += u64::from(*failed);
@@ -481,6 +481,6 @@ impl Model {
             // The youngest call of that tick, in the oldest moment of the current one.
             (now / tick_nanos).saturating_sub(**tick + 1) * tick_nanos >= self.params.slow_nanos
         };
-        self.running.iter().filter(surely_slow).count().try_into().unwrap()
+        self.running.iter().filter(surely_slow).fold(0, |count, _| count + 1)
     }
 }

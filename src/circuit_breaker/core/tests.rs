@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Core, MILLION, OFF, Params, Settings, World};
+use super::{Core, MILLION, OFF, Outside, Params, Settings};
 use crate::time::Instant;
 
-/// A world that stands still.
+/// A outside that stands still.
 #[derive(Debug)]
 struct Still {
     now: Instant,
     settings: Settings,
 }
 
-impl World for Still {
+impl Outside for Still {
     fn coarse(&self) -> Instant {
         self.now
     }
@@ -34,7 +34,7 @@ impl World for Still {
     }
 }
 
-/// The world at that second. Opens at `min_calls` failures, for a second; one probe, no ramp.
+/// The outside at that second. Opens at `min_calls` failures, for a second; one probe, no ramp.
 fn at(second: u64, min_calls: u64) -> Still {
     let nanos = |seconds: u64| seconds * 1_000_000_000;
     Still {
@@ -82,16 +82,16 @@ mod sequential {
 
     #[test]
     fn a_result_is_old_news_however_many_terms_ago_it_began() {
-        let world = at(0, 1);
-        let core = core(&world);
-        let old = core.enter(&world).unwrap().ticket;
+        let outside = at(0, 1);
+        let core = core(&outside);
+        let old = core.enter(&outside).unwrap().ticket;
         for _ in 0..10_000 {
-            core.force(State::Isolated, &world);
+            core.force(State::Isolated, &outside);
         }
-        core.force(State::Closed, &world);
-        assert!(core.enter(&world).is_ok());
+        core.force(State::Closed, &outside);
+        assert!(core.enter(&outside).is_ok());
 
-        core.exit(old, Outcome::Transient, &world);
+        core.exit(old, Outcome::Transient, &outside);
 
         assert_eq!(core.state(), State::Closed);
     }
@@ -99,10 +99,10 @@ mod sequential {
     #[test]
     fn a_circuit_that_nobody_asked_for_decades_is_not_shut() {
         for days in [1, 3, 6, 7, 12, 13, 18, 19, 365, 7_300] {
-            let world = at(1, 1);
-            let core = core(&world);
-            let ticket = core.enter(&world).unwrap().ticket;
-            core.exit(ticket, Outcome::Transient, &world);
+            let outside = at(1, 1);
+            let core = core(&outside);
+            let ticket = core.enter(&outside).unwrap().ticket;
+            core.exit(ticket, Outcome::Transient, &outside);
             assert_eq!(core.state(), State::Open);
 
             let later = at(days * 24 * 3600, 1);
@@ -124,14 +124,14 @@ mod sequential {
                 let (seconds, core, told) = (&seconds, &core, &told);
                 scope.spawn(move || {
                     for round in 0..20_000_u64 {
-                        let world = at(seconds.fetch_add(1, Ordering::Relaxed), 2);
-                        let Ok(entered) = core.enter(&world) else { continue };
+                        let outside = at(seconds.fetch_add(1, Ordering::Relaxed), 2);
+                        let Ok(entered) = core.enter(&outside) else { continue };
                         let outcome = match (round + number) % 5 {
                             0 => Outcome::Neutral,
                             1 | 2 => Outcome::Success,
                             _ => Outcome::Transient,
                         };
-                        let moved = core.exit(entered.ticket, outcome, &world).moved;
+                        let moved = core.exit(entered.ticket, outcome, &outside).moved;
                         for moved in [entered.moved, moved].into_iter().flatten() {
                             let to = match moved.to {
                                 State::Open => 0,
@@ -154,9 +154,9 @@ mod sequential {
         assert_eq!(open, half_open + still_shut);
         assert!(half_open >= closed + trying);
         // Nothing was lost on the way: there is a way back to closed.
-        let world = at(1_000_000, 2);
-        let probe = core.enter(&world).unwrap().ticket;
-        core.exit(probe, Outcome::Success, &world);
+        let outside = at(1_000_000, 2);
+        let probe = core.enter(&outside).unwrap().ticket;
+        core.exit(probe, Outcome::Success, &outside);
         assert_eq!(core.state(), State::Closed);
     }
 
@@ -166,28 +166,28 @@ mod sequential {
         let core = core(&settings);
         let ticket = core.enter(&settings).unwrap().ticket;
         core.exit(ticket, Outcome::Transient, &settings);
-        let world = at(5, 1);
+        let outside = at(5, 1);
         let within = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..20_000 {
-                        let Ok(entered) = core.enter(&world) else { continue };
+                        let Ok(entered) = core.enter(&outside) else { continue };
                         assert_eq!(within.fetch_add(1, Ordering::AcqRel), 0);
                         within.fetch_sub(1, Ordering::AcqRel);
-                        core.exit(entered.ticket, Outcome::Neutral, &world);
+                        core.exit(entered.ticket, Outcome::Neutral, &outside);
                     }
                 });
             }
         });
 
         assert_eq!(core.state(), State::HalfOpen);
-        assert!(core.enter(&world).is_ok());
+        assert!(core.enter(&outside).is_ok());
     }
 
-    fn core(world: &Still) -> Core {
+    fn core(outside: &Still) -> Core {
         let span = Span::Time { tick_nanos: 1_000_000_000 };
-        Core::new(Window::new(span, world.now), world.now)
+        Core::new(Window::new(span, outside.now), outside.now)
     }
 }
 
@@ -282,8 +282,8 @@ mod concurrent {
         loom::model(|| {
             let (core, tickets) = closed(1);
             let [one, two] = tickets;
-            let world = at(0, 1);
-            core.exit(one, Outcome::Transient, &world);
+            let outside = at(0, 1);
+            core.exit(one, Outcome::Transient, &outside);
             let probe = core.enter(&at(5, 1)).unwrap().ticket;
 
             let other = thread::spawn({
@@ -327,10 +327,10 @@ mod concurrent {
 
     /// A closed breaker, and two calls in flight.
     fn closed(min_calls: u64) -> (Arc<Core>, [Ticket; 2]) {
-        let world = at(0, min_calls);
+        let outside = at(0, min_calls);
         let span = Span::Time { tick_nanos: 1_000_000_000 };
-        let core = Core::new(Window::compact(span, world.now), world.now);
-        let tickets = [(); 2].map(|()| core.enter(&world).unwrap().ticket);
+        let core = Core::new(Window::compact(span, outside.now), outside.now);
+        let tickets = [(); 2].map(|()| core.enter(&outside).unwrap().ticket);
         (Arc::new(core), tickets)
     }
 }
