@@ -1,4 +1,4 @@
-//! No header panics, and no wait is out of bounds.
+//! No header panics, and no wait is out of bounds or undercut.
 
 #![no_main]
 
@@ -40,6 +40,9 @@ fuzz_target!(|input: (u16, u32, Vec<(u8, Vec<u8>)>)| {
     for wait in [retry_after(&headers, now), quota_reset(&headers, now)] {
         assert!(wait.is_none_or(|wait| wait <= LONGEST));
     }
+    if let Some(expected) = expected(&headers, now) {
+        assert_eq!(retry_after(&headers, now), Some(expected));
+    }
     CallHeaders::new().read(&headers, &Clock::manual());
 
     if let Ok(status) = StatusCode::from_u16(status) {
@@ -52,3 +55,16 @@ fuzz_target!(|input: (u16, u32, Vec<(u8, Vec<u8>)>)| {
         }
     }
 });
+
+/// What is to be read when `Retry-After` is alone, and in one of its two simple forms.
+fn expected(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    if headers.len() != 1 {
+        return None;
+    }
+    let value = headers.get("retry-after")?.to_str().ok()?;
+    if value.len() < 19 && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().ok()?).min(LONGEST));
+    }
+    let then = httpdate::parse_http_date(value).ok()?;
+    Some(then.duration_since(now).unwrap_or_default().min(LONGEST))
+}
