@@ -158,7 +158,8 @@ impl Config {
 
     /// When calls are held off because the service keeps failing.
     ///
-    /// Default: [`circuit_breaker::Config::default`], with a window of at least two attempts.
+    /// Default: [`circuit_breaker::Config::default`], with a window of at least two attempts, a call
+    /// that is slow after half of an attempt, and a lease of a probe's place of at least two.
     pub fn circuit_breaker(mut self, breaker: circuit_breaker::Config) -> Self {
         self.circuit_breaker = Part::Set(breaker);
         self
@@ -236,13 +237,7 @@ impl Config {
             return Err(InvalidConfig::new("attempt_timeout", "at most the total timeout"));
         }
         let two_attempts = attempt_timeout.unwrap_or_default().saturating_mul(2);
-        let circuit_breaker = self.circuit_breaker.or_else(|| {
-            let breaker = circuit_breaker::Config::default();
-            match breaker.window_length() {
-                Some(window) if window < two_attempts => breaker.time_window(two_attempts),
-                _ => breaker,
-            }
-        });
+        let circuit_breaker = self.circuit_breaker.or_else(|| breaker_for(attempt_timeout));
         if let Some(breaker) = &circuit_breaker
             && breaker.window_length().is_some_and(|window| window < two_attempts)
         {
@@ -255,7 +250,8 @@ impl Config {
         };
         if let (Some(breaker), Some(quota)) = (&circuit_breaker, &rate_limit)
             && let Some(window) = breaker.window_length()
-            && quota.most_within(window) < u128::from(breaker.calls_to_judge())
+            // None at all is the quota's own mistake, and refused as that.
+            && (1..u128::from(breaker.calls_to_judge())).contains(&quota.most_within(window))
         {
             let expected = "no more calls than the rate limit lets through in a window";
             return Err(InvalidConfig::new("min_calls", expected).within("circuit_breaker"));
@@ -289,5 +285,19 @@ impl Default for Config {
     }
 }
 
+/// The default breaker, with what depends on how long an attempt may take.
+fn breaker_for(attempt_timeout: Option<Duration>) -> circuit_breaker::Config {
+    let breaker = circuit_breaker::Config::default();
+    let Some(attempt) = attempt_timeout else { return breaker };
+    let window = breaker.window_length().unwrap_or_default().max(attempt.saturating_mul(2));
+    // Callers who give up on a call that has run half of its time blame the service. A probe has
+    // its place until it has surely been cut.
+    breaker
+        .time_window(window)
+        .slow_call_duration((attempt / 2).max(Duration::from_millis(1)))
+        .probe_lease(PROBE_LEASE.max(attempt.saturating_mul(2)))
+}
+
+const PROBE_LEASE: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);

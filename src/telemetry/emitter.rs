@@ -1,5 +1,6 @@
 //! The one door for events.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -73,11 +74,31 @@ impl Emitter {
         super::tracing::trace(&event);
         // Cloned out of the lock: an observer may build, reload or drop policies.
         let observer = self.observer.lock().clone();
-        if let Some(observer) = observer {
-            // A hook that panics must not take a call with it, whose policy has done its part.
-            drop(catch_unwind(AssertUnwindSafe(|| observer.observe(&event))));
-        }
+        let Some(observer) = observer else { return };
+        // What an observer causes itself is not told, or one that calls a policy would never end.
+        let Some(_telling) = Telling::begin() else { return };
+        // A hook that panics must not take a call with it, whose policy has done its part.
+        drop(catch_unwind(AssertUnwindSafe(|| observer.observe(&event))));
     }
+}
+
+/// An observer is running in this thread.
+struct Telling;
+
+impl Telling {
+    fn begin() -> Option<Self> {
+        (!TELLING.replace(true)).then_some(Self)
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        TELLING.set(false);
+    }
+}
+
+thread_local! {
+    static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl fmt::Debug for Emitter {
@@ -92,7 +113,7 @@ impl fmt::Debug for Emitter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::sync::{OnceLock, mpsc};
 
     #[test]
     fn an_observer_that_panics_is_told_again() {
@@ -102,6 +123,22 @@ mod tests {
             panic!("as hooks do");
         });
         let emitter = Emitter::new("circuit_breaker", "orders", &environment);
+
+        emitter.emit(EventKind::Reloaded);
+        emitter.emit(EventKind::Reloaded);
+
+        assert_eq!(receiver.try_iter().count(), 2);
+    }
+
+    #[test]
+    fn what_an_observer_causes_is_not_told_to_it() {
+        static EMITTER: OnceLock<Emitter> = OnceLock::new();
+        let (sender, receiver) = mpsc::channel();
+        let environment = Environment::new().observer(move |event: &Event| {
+            sender.send(*event).expect("the test listens");
+            EMITTER.get().expect("set before it emits").emit(EventKind::Evicted);
+        });
+        let emitter = EMITTER.get_or_init(|| Emitter::new("gate", "orders", &environment));
 
         emitter.emit(EventKind::Reloaded);
         emitter.emit(EventKind::Reloaded);

@@ -51,7 +51,8 @@ use crate::time::Clock;
 ///
 /// Closures implement it. It is called in the task of the call that caused the event, after the
 /// policy's state has changed for good: keep it short, and hand over what takes long. A panic in
-/// it is caught and goes no further.
+/// it is caught and goes no further. Events that it causes itself, by calling a policy, are not
+/// told.
 ///
 /// # Example
 ///

@@ -335,22 +335,6 @@ fn it_needs_no_runtime() {
 }
 
 #[test]
-fn a_call_outlives_the_runtime_that_it_began_in() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let timeout = Timeout::new(Duration::from_millis(50)).unwrap();
-    let mut call = Box::pin(async move { timeout.run(pending::<Result<(), ()>>).await });
-    let first = runtime();
-    first.block_on(async {
-        assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
-    });
-    drop(first);
-
-    let answer = runtime().block_on(call);
-
-    assert!(matches!(answer, Err(Error::Rejected(_))));
-}
-
-#[test]
 fn a_thousand_calls_end_each_for_itself() {
     let clock = Clock::manual();
     let timeouts = [1, 2, 3].map(|seconds| after(seconds * SECOND, &clock));
