@@ -11,6 +11,7 @@ use seawall::backoff::Backoff;
 use seawall::bulkhead::Bulkhead;
 use seawall::circuit_breaker::CircuitBreaker;
 use seawall::error::InvalidConfig;
+use seawall::gate::Permit;
 use seawall::rate_limit::Quota;
 use seawall::retry::Retry;
 use seawall::stack::Stack;

@@ -43,7 +43,7 @@ fuzz_target!(|input: (u16, u32, Vec<(u8, Vec<u8>)>)| {
     if let Some(expected) = expected(&headers, now) {
         assert_eq!(retry_after(&headers, now), Some(expected));
     }
-    CallHeaders::new().read(&headers, &Clock::manual());
+    let _context = CallHeaders::new().read(&headers, &Clock::manual());
 
     if let Ok(status) = StatusCode::from_u16(status) {
         let mut response = Response::new(());

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::gaps::{Gaps, Span};
 use super::scale::Scale;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence, own_last};
 use crate::time::{Instant, nanos};
 
 /// Lets calls in at a rate.
@@ -278,8 +278,8 @@ impl Scales {
 
     /// Sets another scale. Only under a lock.
     fn replace(&self, next: impl FnOnce(Scale) -> Scale) {
-        let version = self.version.load(Ordering::Relaxed);
-        let scale = next(self.copies[(version & 1) as usize].load());
+        let version = own_last(&self.version);
+        let scale = next(self.copies[(version & 1) as usize].read(own_last));
         fence(Ordering::Release);
         self.copies[(version.wrapping_add(1) & 1) as usize].store(scale);
         self.version.store(version.wrapping_add(1), Ordering::Release);
@@ -289,11 +289,15 @@ impl Scales {
 impl Words {
     #[inline]
     fn load(&self) -> Scale {
+        self.read(|word| word.load(Ordering::Relaxed))
+    }
+
+    fn read(&self, word: impl Fn(&AtomicU64) -> u64) -> Scale {
         Scale {
-            speed: self.speed.load(Ordering::Relaxed),
-            offset: self.offset.load(Ordering::Relaxed).cast_signed(),
-            cost: self.cost.load(Ordering::Relaxed),
-            depth: self.depth.load(Ordering::Relaxed),
+            speed: word(&self.speed),
+            offset: word(&self.offset).cast_signed(),
+            cost: word(&self.cost),
+            depth: word(&self.depth),
         }
     }
 

@@ -10,9 +10,9 @@ mod mutex;
 mod per_thread;
 
 pub(crate) use mutex::Mutex;
-pub(crate) use per_thread::PerThread;
 #[cfg(test)]
 pub(crate) use per_thread::owned_cells;
+pub(crate) use per_thread::{PerThread, own_last};
 
 #[cfg(not(all(test, seawall_loom)))]
 mod imp {

@@ -133,7 +133,7 @@ impl<T> Deref for Own<'_, T> {
 /// What the running thread, which alone stores to `word`, has stored last.
 #[cfg(not(all(test, seawall_loom)))]
 #[inline]
-fn own_last(word: &AtomicU64) -> u64 {
+pub(crate) fn own_last(word: &AtomicU64) -> u64 {
     // Relaxed: nobody else stores here, so this reads the thread's own last store.
     word.load(Ordering::Relaxed)
 }
@@ -142,7 +142,7 @@ fn own_last(word: &AtomicU64) -> u64 {
 /// load, the store that follows would not meet the loads of other threads, and the model checker
 /// would never try to put it before them.
 #[cfg(all(test, seawall_loom))]
-fn own_last(word: &AtomicU64) -> u64 {
+pub(crate) fn own_last(word: &AtomicU64) -> u64 {
     word.fetch_add(0, Ordering::Relaxed)
 }
 

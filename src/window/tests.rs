@@ -222,6 +222,24 @@ mod concurrent {
         });
     }
 
+    /// Fails when the tick is not looked at again: what the reader takes away was noted meanwhile.
+    #[test]
+    fn loom_a_turn_hides_no_call_from_a_reader() {
+        model(|| {
+            let window = Arc::new(Window::new(Span::Time { tick_nanos: TICK }, at(0)));
+            window.record(true, false, || at(0));
+            let other = thread::spawn({
+                let window = Arc::clone(&window);
+                move || window.record(false, false, || at(9))
+            });
+
+            if let Some(tally) = window.tally(at(0)) {
+                assert_eq!(tally.failed, 1);
+            }
+            other.join().unwrap();
+        });
+    }
+
     #[test]
     fn loom_one_thread_turns() {
         model(|| {
