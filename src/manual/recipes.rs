@@ -21,10 +21,12 @@
 //! ```
 //! use seawall::budget::Budget;
 //! use seawall::retry::Retry;
+//! use seawall::telemetry::Environment;
 //!
 //! let budget = Budget::builder().ratio(0.1).build()?;
-//! let reads = Retry::builder().name("reads").build()?.share(&budget);
-//! let writes = Retry::builder().name("writes").max_attempts(2).build()?.share(&budget);
+//! let environment = Environment::new();
+//! let reads = Retry::builder().name("reads").build_sharing(&budget, &environment)?;
+//! let writes = Retry::builder().name("writes").build_sharing(&budget, &environment)?;
 //! # let _ = (reads, writes);
 //! # Ok::<(), seawall::error::InvalidConfig>(())
 //! ```
