@@ -45,12 +45,7 @@ impl Rng {
     #[inline]
     pub(crate) fn below(&self, n: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(n);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the upper half of 128 bits is 64 bits"
-        )]
-        let upper = (product >> 64) as u64;
-        upper
+        (product >> 64) as u64
     }
 }
 

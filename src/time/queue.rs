@@ -71,11 +71,6 @@ impl Queue {
     pub(super) fn next(&self) -> Option<Instant> {
         self.entries.lock().wakers.first_key_value().map(|(key, _)| key.0)
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.entries.lock().wakers.len()
-    }
 }
 
 /// Wakes them all, whatever their wakers do: one that panics does not keep the others asleep.

@@ -248,9 +248,8 @@ mod tests {
         let witness = Witness(sender);
         let mut timeout = after(1, &clock);
         let mut call = Box::pin(timeout.begin(|| {
-            let _witness = witness;
             std::future::poll_fn(move |_| {
-                let _ = &_witness;
+                let _ = &witness;
                 Poll::Ready(Ok::<_, BoxError>(()))
             })
         }));
