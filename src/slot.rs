@@ -115,21 +115,30 @@ impl<T> Slot<T> {
 }
 
 impl<T> Clone for Slot<T> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn clone(&self) -> Self {
         match &self.repr {
             Repr::Pooled(cell) => cell.handle(),
-            Repr::Counted(value) => Self { repr: Repr::Counted(Arc::clone(value)) },
+            Repr::Counted(value) => clone_counted(value),
         }
     }
 }
 
+/// Not inlined, so that the clone of a slot from a pool can be.
+#[cold]
+#[inline(never)]
+fn clone_counted<T>(value: &Arc<T>) -> Slot<T> {
+    Slot { repr: Repr::Counted(Arc::clone(value)) }
+}
+
 impl<T> Drop for Slot<T> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Repr::Pooled(cell) = &self.repr {
             // Release pairs with the acquire in `is_free`: see the top of the file.
-            cell.counts.own().add(|counts| &counts.dropped, 1, Ordering::Release);
+            cell.counts.add(|counts| &counts.dropped, 1, Ordering::Release);
         }
     }
 }
@@ -156,11 +165,12 @@ where
 }
 
 impl<T> Cell<T> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn handle(&'static self) -> Slot<T> {
         // Relaxed: this publishes nothing. Whoever counts it sees it through the drop of the handle
         // that it was cloned from, or through the pool's mutex.
-        self.counts.own().add(|counts| &counts.made, 1, Ordering::Relaxed);
+        self.counts.add(|counts| &counts.made, 1, Ordering::Relaxed);
         Slot { repr: Repr::Pooled(self) }
     }
 

@@ -125,7 +125,7 @@ impl Core {
         // Relaxed: the count publishes nothing.
         let made = own.add(|cell| &cell.made, 1, Ordering::Relaxed);
         if made >= own.look_at.load(Ordering::Relaxed) {
-            self.look(&own, made, now());
+            self.look(&own, made, now);
         }
     }
 
@@ -170,8 +170,9 @@ impl Core {
     }
 
     #[cold]
-    fn look(&self, own: &Calls, made: u64, now: Instant) {
-        let tick = self.tick_at(now);
+    #[inline(never)]
+    fn look(&self, own: &Calls, made: u64, now: impl FnOnce() -> Instant) {
+        let tick = self.tick_at(now());
         let stride = if tick > self.tick.load(Ordering::Relaxed) {
             self.advance(tick);
             1

@@ -77,6 +77,12 @@ impl Ambient {
     }
 }
 
+/// The number of the attempt, and nothing else: the other parts stay unread.
+#[inline]
+pub(super) fn attempt() -> u32 {
+    CELLS.with(|cells| cells.attempt.get())
+}
+
 /// The deadline. Reads the clock if it was only known relative to the call's start.
 #[inline]
 pub(super) fn deadline(clock: &Clock) -> Option<Instant> {

@@ -76,8 +76,9 @@ pub fn deadline(clock: &Clock) -> Option<Instant> {
 /// assert_eq!(seawall::context::attempt(), 1);
 /// ```
 #[must_use]
+#[inline]
 pub fn attempt() -> u32 {
-    Ambient::current().attempt
+    ambient::attempt()
 }
 
 /// How much the call matters, as its caller said.

@@ -40,7 +40,8 @@ enum State<F, P, C> {
 }
 
 impl<F, P, C> ResponseFuture<F, P, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
     pub(crate) const fn admitted(inner: F, permit: P, classify: C) -> Self {
         let state = State::Admitted { inner, permit: Some(permit), pending: false, classify };
         Self { state }

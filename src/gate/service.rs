@@ -38,6 +38,8 @@ pub struct GateService<S, G, C> {
 }
 
 impl<S, G, C> GateService<S, G, C> {
+    #[expect(clippy::inline_always, reason = "a service is built where it stays, and not moved")]
+    #[inline(always)]
     pub(super) const fn new(inner: S, gate: G, classify: C) -> Self {
         Self { inner, gate, classify, shut: None }
     }
@@ -70,7 +72,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if let Some(rejection) = self.shut {
             self.shut = None;
@@ -92,6 +95,8 @@ where
     G: Clone,
     C: Clone,
 {
+    #[expect(clippy::inline_always, reason = "a clone is built where it stays, and not moved")]
+    #[inline(always)]
     fn clone(&self) -> Self {
         // Readiness belongs to the service that was polled, and not to its clones.
         Self::new(self.inner.clone(), self.gate.clone(), self.classify.clone())

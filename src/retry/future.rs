@@ -83,14 +83,20 @@ enum Kept<Request> {
 }
 
 impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
-    /// Makes the first attempt. `call` returns the service for repeats with it.
-    #[inline]
-    pub(super) fn begin(
+    /// Makes the first attempt with `call`. `keep` makes the service for repeats.
+    ///
+    /// All parts are made where they stay, the attempt before those that can not unwind: what lives
+    /// while something else may unwind is kept in memory for it, and copied afterwards.
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
+    pub(super) fn begin<I>(
         mut request: Request,
         retry: &Retry,
         classify: &C,
         replay: &R,
-        call: impl FnOnce(Request) -> (F, S),
+        mut inner: I,
+        call: impl FnOnce(&mut I, Request) -> F,
+        keep: impl FnOnce(I) -> S,
     ) -> Self
     where
         C: Clone,
@@ -101,12 +107,11 @@ impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
             Err(reason) => Kept::Nothing(reason, replay.safety(&request)),
         };
         let course = retry.begin();
-        let (inner, service) = call(request);
         Self {
-            state: State::First { inner },
+            state: State::First { inner: call(&mut inner, request) },
             course,
             retry: retry.clone(),
-            service,
+            service: keep(inner),
             kept,
             failure: None,
             classify: classify.clone(),

@@ -171,11 +171,10 @@ impl<C, R> RetryLayer<C, R> {
         C: Classify<T, E> + Clone,
         R: Replay<()> + Clone,
     {
-        let mut operation = Operation(operation);
-        ResponseFuture::begin((), &self.retry, &self.classify, &self.replay, |()| {
-            (operation.call(()), operation)
-        })
-        .await
+        let Self { retry, classify, replay } = self;
+        let operation = Operation(operation);
+        ResponseFuture::begin((), retry, classify, replay, operation, Operation::call, |it| it)
+            .await
     }
 }
 

@@ -303,7 +303,8 @@ impl Retry {
     }
 
     /// A call begins.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is an addition, in most calls")]
+    #[inline(always)]
     fn begin(&self) -> Course {
         let attempt = context::attempt();
         if let (Some(budget), 0..=1) = (&self.budget, attempt) {

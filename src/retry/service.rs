@@ -44,12 +44,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let Self { inner, retry, classify, replay } = self;
-        ResponseFuture::begin(request, retry, classify, replay, |request| {
-            // The clone is not ready. It is polled before it is called.
-            (inner.call(request), inner.clone())
-        })
+        // The clone is not ready. It is polled before it is called.
+        let keep = |inner: &mut S| inner.clone();
+        ResponseFuture::begin(request, retry, classify, replay, inner, |s, r| s.call(r), keep)
     }
 }

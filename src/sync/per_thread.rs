@@ -50,6 +50,27 @@ impl<T> PerThread<T> {
         Self { owned: Box::default(), shared: cell }
     }
 
+    /// Adds `n`, wrapping, to a word of the running thread's cell.
+    ///
+    /// As [`Own::add`], for those who want nothing else of the cell: a thread that owns one needs no
+    /// more than a handful of instructions, which the caller gets inlined.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    pub(crate) fn add(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
+        match self.owned.get(number::current()) {
+            Some(line) => {
+                Own { cell: &line.0, exclusive: true }.add(word, n, order);
+            }
+            None => self.add_slowly(word, n, order),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_slowly(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
+        self.own_slowly().add(word, n, order);
+    }
+
     /// The cell that the running thread is to write to.
     #[inline]
     pub(crate) fn own(&self) -> Own<'_, T> {
@@ -78,6 +99,7 @@ impl<T> PerThread<T> {
         self.owned.iter().map(|line| &line.0).chain(iter::once(&self.shared))
     }
 
+    #[cold]
     #[inline(never)]
     fn own_slowly(&self) -> Own<'_, T> {
         if self.owned.is_empty() {
@@ -109,7 +131,8 @@ impl<T> Own<'_, T> {
     /// Adds `n`, wrapping, to a word of the cell, and returns what the word was before.
     ///
     /// `order` is that of the store: `Relaxed` or `Release`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "so that `word` is inlined, too")]
+    #[inline(always)]
     pub(crate) fn add(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) -> u64 {
         let word = word(self.cell);
         if self.exclusive {
@@ -231,7 +254,11 @@ mod number {
     }
 
     /// Gets a number for the running thread if it has none and there is one.
-    pub(super) fn assign() -> usize {
+    ///
+    /// It does not panic, and as `extern "C"` it says so to callers in other crates: handles are
+    /// cloned and dropped while a future is put together, and if that could unwind, the parts of the
+    /// future would have to be kept in memory for it, and copied.
+    pub(super) extern "C" fn assign() -> usize {
         let known = NUMBER.get();
         if known != NONE || !AVAILABLE.load(Ordering::Relaxed) {
             return known;
