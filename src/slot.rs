@@ -125,10 +125,12 @@ impl<T> Clone for Slot<T> {
     }
 }
 
-/// Not inlined, so that the clone of a slot from a pool can be.
+/// Not inlined, so that the clone of a slot from a pool can be. It does not panic, and says so: what
+/// could unwind keeps the parts of a future in memory while it is put together.
+#[expect(improper_ctypes_definitions, reason = "it is not for C")]
 #[cold]
 #[inline(never)]
-fn clone_counted<T>(value: &Arc<T>) -> Slot<T> {
+extern "C" fn clone_counted<T>(value: &Arc<T>) -> Slot<T> {
     Slot { repr: Repr::Counted(Arc::clone(value)) }
 }
 

@@ -130,7 +130,7 @@ use crate::time::{Clock, Instant};
 ///
 /// A cheap handle: clones are the same retry, with the same budget. See the [module](self) for what
 /// it does and an example.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Retry {
     shared: Slot<Shared>,
     budget: Option<Budget>,
@@ -321,6 +321,14 @@ impl Retry {
     /// From when on no attempt may begin that must end at `end`.
     fn limit(&self, end: Instant) -> Instant {
         self.shared.settings.load().limit(end)
+    }
+}
+
+impl Clone for Retry {
+    #[expect(clippy::inline_always, reason = "each call makes one where it stays")]
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), budget: self.budget.clone() }
     }
 }
 

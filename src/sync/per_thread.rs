@@ -65,9 +65,16 @@ impl<T> PerThread<T> {
         }
     }
 
+    /// Does not panic: see [`assign`](number::assign) for why it says so.
+    #[expect(improper_ctypes_definitions, reason = "it is not for C")]
     #[cold]
     #[inline(never)]
-    fn add_slowly(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
+    extern "C" fn add_slowly(
+        &self,
+        word: impl FnOnce(&T) -> &AtomicU64,
+        n: u64,
+        order: Ordering,
+    ) {
         self.own_slowly().add(word, n, order);
     }
 
