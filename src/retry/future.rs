@@ -23,7 +23,7 @@ use crate::time::{Instant, Timer};
 ///
 /// Dropping it drops the attempt that runs. A repeat that was decided and not sent yet is given
 /// back to the budget.
-#[pin_project(project = Parts, PinnedDrop)]
+#[pin_project(project = Parts)]
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<S, Request, F, A, C, R> {
@@ -62,10 +62,23 @@ enum State<F, Request> {
     /// A repeat runs.
     Repeating {
         #[pin]
-        inner: F,
+        attempt: Attempt<F>,
         timer: Timer,
     },
     Done,
+}
+
+/// A repeat that was sent. It is dropped under its own number, as it was polled.
+///
+/// The drop is this type's and not the whole future's, so that a call that needs no repeat does not
+/// pay for it.
+#[pin_project(PinnedDrop)]
+#[derive(Debug)]
+struct Attempt<F> {
+    /// Taken when it is dropped.
+    #[pin]
+    inner: Option<F>,
+    number: u32,
 }
 
 /// A repeat that was decided, and not sent yet. Dropped, it gives its charge back.
@@ -191,9 +204,12 @@ where
                         charge.spend();
                     }
                     let inner = context::scope(&mut ambient, || service.call(request));
-                    self.state.set(State::Repeating { inner, timer: Timer::idle() });
+                    let attempt = Attempt { inner: Some(inner), number: self.course.attempt() };
+                    self.state.set(State::Repeating { attempt, timer: Timer::idle() });
                 }
-                StateProj::Repeating { inner, timer } => {
+                StateProj::Repeating { attempt, timer } => {
+                    let inner = attempt.project().inner.as_pin_mut();
+                    let inner = inner.expect("only taken when the attempt is dropped");
                     let Poll::Ready(result) = context::scope(&mut ambient, || inner.poll(cx))
                     else {
                         let Some(end) = end else { return Poll::Pending };
@@ -201,7 +217,7 @@ where
                         // The timeout that set the deadline would only know that time is over.
                         return Poll::Ready(self.give_up(true));
                     };
-                    context::scope(&mut ambient, || self.state.set(State::Done));
+                    self.state.set(State::Done);
                     let outcome = self.classify.classify(result.as_ref());
                     if let Some(end) = self.follow(result, outcome) {
                         return Poll::Ready(end);
@@ -291,8 +307,7 @@ where
 
     /// Ends the call with the failure before the repeat, whose time is over.
     fn give_up(&mut self, is_sent: bool) -> Result<S::Response, S::Error> {
-        let mut ambient = Ambient::current().attempt(self.course.attempt());
-        context::cut(|| context::scope(&mut ambient, || self.state.set(State::Done)));
+        context::cut(|| self.state.set(State::Done));
         let failure = self.failure.take().expect("a repeat follows on a failure");
         let end =
             if is_sent && !self.safety().is_repeatable() { End::Ambiguous } else { End::TooLate };
@@ -316,14 +331,13 @@ where
 }
 
 #[pinned_drop]
-impl<S, Request, F, A, C, R> PinnedDrop for ResponseFuture<S, Request, F, A, C, R> {
+impl<F> PinnedDrop for Attempt<F> {
+    #[cold]
     fn drop(self: Pin<&mut Self>) {
+        // As the caller's: whether a deadline cuts the call is for him to say.
+        let mut ambient = Ambient::current().attempt(self.number);
         let mut this = self.project();
-        if let State::Repeating { .. } = &*this.state {
-            // As the caller's: whether a deadline cuts the call is for him to say.
-            let mut ambient = Ambient::current().attempt(this.course.attempt());
-            context::scope(&mut ambient, || this.state.set(State::Done));
-        }
+        context::scope(&mut ambient, || this.inner.set(None));
     }
 }
 
