@@ -1,6 +1,7 @@
 //! A hash table that knows which of its entries was used last.
 
 use std::borrow::Borrow;
+use std::num::NonZeroU32;
 
 /// A table of at most `u32::MAX` entries, in the order of their last use.
 ///
@@ -12,7 +13,7 @@ pub(super) struct Table<K, V> {
     nodes: Vec<Option<Node<K, V>>>,
     /// First nodes of chains; a power of two of them.
     buckets: Vec<Index>,
-    free: Vec<u32>,
+    free: Vec<Id>,
     newest: Index,
     oldest: Index,
 }
@@ -27,7 +28,22 @@ struct Node<K, V> {
     older: Index,
 }
 
-type Index = Option<u32>;
+type Index = Option<Id>;
+
+/// Where a node is. One more than its place, so that an [`Index`] takes no more than a `u32`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Id(NonZeroU32);
+
+impl Id {
+    fn of(place: usize) -> Self {
+        let id = u32::try_from(place + 1).ok().and_then(NonZeroU32::new);
+        Self(id.expect("fewer entries than a `u32` counts"))
+    }
+
+    const fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 impl<K, V> Table<K, V> {
     pub(super) const fn new() -> Self {
@@ -73,11 +89,16 @@ impl<K, V> Table<K, V> {
         let chained = self.buckets[bucket];
         let node = Some(Node { key, value, hash, chained, newer: None, older: None });
         let index = if let Some(index) = self.free.pop() {
-            self.nodes[index as usize] = node;
+            self.nodes[index.place()] = node;
             index
         } else {
-            self.nodes.push(node);
-            u32::try_from(self.nodes.len() - 1).expect("fewer entries than a `u32` counts")
+            let nodes = &mut self.nodes;
+            if nodes.len() == nodes.capacity() {
+                // By a quarter, and not to twice the size: the room is most of what a key takes here.
+                nodes.reserve_exact((nodes.len() / 4).max(4));
+            }
+            nodes.push(node);
+            Id::of(nodes.len() - 1)
         };
         self.buckets[bucket] = Some(index);
         self.link(index);
@@ -122,7 +143,7 @@ impl<K, V> Table<K, V> {
         None
     }
 
-    fn remove(&mut self, index: u32) -> Option<(K, V)> {
+    fn remove(&mut self, index: Id) -> Option<(K, V)> {
         self.unlink(index);
         let Node { hash, chained, .. } = *self.node(index);
         let bucket = self.bucket(hash);
@@ -140,7 +161,7 @@ impl<K, V> Table<K, V> {
             }
         }
         self.free.push(index);
-        let node = self.nodes[index as usize].take()?;
+        let node = self.nodes[index.place()].take()?;
         Some((node.key, node.value))
     }
 
@@ -148,22 +169,22 @@ impl<K, V> Table<K, V> {
         let size = (self.buckets.len() * 2).max(8);
         self.buckets.clear();
         self.buckets.resize(size, None);
-        for (index, node) in (0_u32..).zip(&mut self.nodes) {
+        for (place, node) in self.nodes.iter_mut().enumerate() {
             if let Some(node) = node {
                 let bucket = bucket(node.hash, size);
-                node.chained = self.buckets[bucket].replace(index);
+                node.chained = self.buckets[bucket].replace(Id::of(place));
             }
         }
     }
 
-    fn touch(&mut self, index: u32) {
+    fn touch(&mut self, index: Id) {
         if self.newest != Some(index) {
             self.unlink(index);
             self.link(index);
         }
     }
 
-    fn link(&mut self, index: u32) {
+    fn link(&mut self, index: Id) {
         let older = self.newest.replace(index);
         let node = self.node_mut(index);
         node.newer = None;
@@ -174,7 +195,7 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    fn unlink(&mut self, index: u32) {
+    fn unlink(&mut self, index: Id) {
         let Node { newer, older, .. } = *self.node(index);
         match newer {
             Some(newer) => self.node_mut(newer).older = older,
@@ -190,12 +211,12 @@ impl<K, V> Table<K, V> {
         bucket(hash, self.buckets.len())
     }
 
-    fn node(&self, index: u32) -> &Node<K, V> {
-        self.nodes[index as usize].as_ref().expect("links lead to entries")
+    fn node(&self, index: Id) -> &Node<K, V> {
+        self.nodes[index.place()].as_ref().expect("links lead to entries")
     }
 
-    fn node_mut(&mut self, index: u32) -> &mut Node<K, V> {
-        self.nodes[index as usize].as_mut().expect("links lead to entries")
+    fn node_mut(&mut self, index: Id) -> &mut Node<K, V> {
+        self.nodes[index.place()].as_mut().expect("links lead to entries")
     }
 }
 
