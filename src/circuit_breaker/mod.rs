@@ -116,7 +116,7 @@ pub use state::State;
 #[cfg(fuzzing)]
 pub use core::model::check as check_core;
 
-use core::{Entered, Params};
+use core::{Params, Shut};
 use shared::{PATTERN, Shared};
 
 use crate::error::{Error, InvalidConfig, Reject, Rejection};
@@ -368,22 +368,21 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
+    #[inline(always)]
     fn admit(&self) -> Result<Permit, Rejection> {
-        let Shared { core, family } = &*self.shared;
-        match core.enter(&**family) {
-            Ok(Entered { ticket, moved }) => {
-                if moved.is_some() {
-                    self.shared.tell(moved);
+        let ticket = match self.shared.core.enter_plainly() {
+            Some(ticket) => ticket,
+            None => {
+                let mut shut = Shut::UNTIL_FURTHER_NOTICE;
+                let ticket = self.shared.enter_slowly(&mut shut);
+                if ticket.is_spent() {
+                    return Err(self.shared.rejection(shut));
                 }
-                Ok(Permit::new(self.shared.clone(), ticket))
+                ticket
             }
-            Err(shut) => {
-                let rejection = self.shared.rejection(shut);
-                family.emitter.emit(EventKind::Rejected { reason: rejection.reason() });
-                Err(rejection)
-            }
-        }
+        };
+        Ok(Permit::new(self.shared.clone(), ticket))
     }
 
     fn force(&self, state: State) {
@@ -395,7 +394,8 @@ impl CircuitBreaker {
 impl<Request> Gate<Request> for CircuitBreaker {
     type Permit = Permit;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
+    #[inline(always)]
     fn enter(&self, _: &Request) -> Result<Permit, Rejection> {
         self.admit()
     }

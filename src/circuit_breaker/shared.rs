@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::core::{Core, Exited, Move, Outside, Params, Settings, Shut, Ticket};
+use super::core::{Core, Entered, Exited, Move, Outside, Params, Settings, Shut, Ticket};
 use crate::error::{Reason, Rejection, intern};
 use crate::outcome::Outcome;
 use crate::rng::Rng;
@@ -89,6 +89,24 @@ impl Shared {
         }
     }
 
+    /// Asks to start a call, whatever that changes, and tells of it. When the call is not let in the
+    /// ticket is a spent one, and `shut` says why.
+    // A `Result` of both would be returned, and then moved, through memory.
+    #[inline(never)]
+    pub(super) fn enter_slowly(&self, shut: &mut Shut) -> Ticket {
+        match self.core.enter_slowly(&*self.family) {
+            Ok(Entered { ticket, moved }) => {
+                self.tell(moved);
+                ticket
+            }
+            Err(why) => {
+                *shut = why;
+                self.family.emitter.emit(EventKind::Rejected { reason: reason(why) });
+                Ticket::SPENT
+            }
+        }
+    }
+
     /// Ends a call that may have changed something, and tells of it.
     #[inline(never)]
     pub(super) fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
@@ -101,13 +119,14 @@ impl Shared {
 
     #[inline]
     pub(super) fn rejection(&self, shut: Shut) -> Rejection {
-        let reason = if shut.is_pause { Reason::Paused } else { Reason::CircuitOpen };
-        let rejection = Rejection::new(self.family.emitter.name(), reason);
-        match shut.retry_after() {
-            Some(wait) => rejection.after(wait),
-            None => rejection,
-        }
+        // The core, too, says `u64::MAX` when nobody knows.
+        Rejection::new(self.family.emitter.name(), reason(shut)).after_nanos(shut.rest_nanos)
     }
+}
+
+#[inline]
+fn reason(shut: Shut) -> Reason {
+    if shut.is_pause { Reason::Paused } else { Reason::CircuitOpen }
 }
 
 impl Outside for Family {

@@ -26,13 +26,29 @@ use crate::sync::Mutex;
 /// assert_eq!(rejection.policy(), "orders");
 /// assert_eq!(rejection.to_string(), "`orders` rejected the call: circuit open, retry after 5s");
 /// ```
+// Whole words, all of them, and in this order: the last has the values to spare that tell a `Result`
+// or an `Option` of a rejection apart. So its moves read what was written in the same pieces, where
+// pieces that are wider or out of step would stall the processor for longer than all the rest takes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(C)]
 pub struct Rejection {
     /// Interned once, when the policy is built.
     policy: &'static str,
-    retry_after: Option<Duration>,
+    /// [`UNKNOWN`] where the policy does not know.
+    retry_nanos: u64,
     reason: Reason,
-    ambiguous: bool,
+    ambiguous: Ambiguity,
+}
+
+/// No wait is as long as this.
+const UNKNOWN: u64 = u64::MAX;
+
+/// A `bool` as wide as a word.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u64)]
+enum Ambiguity {
+    No,
+    Yes,
 }
 
 impl Rejection {
@@ -40,56 +56,72 @@ impl Rejection {
     #[must_use]
     #[inline]
     pub const fn new(policy: &'static str, reason: Reason) -> Self {
-        Self { policy, retry_after: None, reason, ambiguous: false }
+        Self { policy, retry_nanos: UNKNOWN, reason, ambiguous: Ambiguity::No }
     }
 
-    /// Adds the wait after which a call may be let in.
+    /// Adds the wait after which a call may be let in: 584 years at most, to the nanosecond.
     #[must_use]
     #[inline]
-    pub const fn after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
+    pub const fn after(self, wait: Duration) -> Self {
+        // As in `time::nanos`, which is not for constants.
+        let nanos = wait.as_secs().saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(wait.subsec_nanos() as u64);
+        self.after_nanos(if nanos == UNKNOWN { UNKNOWN - 1 } else { nanos })
+    }
+
+    /// The same in nanoseconds; [`u64::MAX`] is for a wait that nobody knows.
+    #[inline]
+    pub(crate) const fn after_nanos(self, retry_nanos: u64) -> Self {
+        Self { retry_nanos, ..self }
     }
 
     /// Marks a call that may have taken effect.
     #[must_use]
+    #[inline]
     pub const fn ambiguous(mut self) -> Self {
-        self.ambiguous = true;
+        self.ambiguous = Ambiguity::Yes;
         self
     }
 
     /// The name of the policy that ended the call.
     #[must_use]
+    #[inline]
     pub const fn policy(&self) -> &'static str {
         self.policy
     }
 
     /// Why it did.
     #[must_use]
+    #[inline]
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
     /// How long to wait before a call may be let in, where the policy knows.
     #[must_use]
+    #[inline]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        if self.retry_nanos == UNKNOWN {
+            return None;
+        }
+        Some(Duration::from_nanos(self.retry_nanos))
     }
 
     /// Whether the call is not safe to repeat and may have taken effect.
     #[must_use]
+    #[inline]
     pub const fn is_ambiguous(&self) -> bool {
-        self.ambiguous
+        matches!(self.ambiguous, Ambiguity::Yes)
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` rejected the call: {}", self.policy, self.reason)?;
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.retry_after() {
             write!(f, ", retry after {wait:?}")?;
         }
-        if self.ambiguous {
+        if self.is_ambiguous() {
             f.write_str(" (the call may have taken effect)")?;
         }
         Ok(())
@@ -113,8 +145,10 @@ impl std::error::Error for Rejection {
 /// assert!(!Reason::BulkheadFull.reached_service());
 /// assert!(Reason::TimedOut.may_have_run());
 /// ```
+// As wide as a word: see `Rejection`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
+#[repr(u64)]
 pub enum Reason {
     /// The bulkhead had no free place.
     BulkheadFull,
@@ -171,6 +205,7 @@ impl Reason {
     /// assert_eq!(seawall::Reason::CircuitOpen.name(), "circuit_open");
     /// ```
     #[must_use]
+    #[inline]
     pub const fn name(self) -> &'static str {
         match self {
             Self::BulkheadFull => "bulkhead_full",

@@ -80,6 +80,7 @@ impl Word {
         (tag << TAG_SHIFT) | (self.generation << PAYLOAD_BITS) | payload
     }
 
+    #[inline]
     pub(super) const fn unpack(word: u64) -> Self {
         let payload = word & PAYLOAD;
         Self {
@@ -97,6 +98,7 @@ impl Word {
     }
 }
 
+#[inline]
 pub(super) const fn generation_of(word: u64) -> u64 {
     (word >> PAYLOAD_BITS) & GENERATION
 }
