@@ -21,7 +21,7 @@
 //! | any other                                 | transient                               | yes          |
 //!
 //! *May have run* decides whether a request that is not idempotent can be sent again. For `429` the
-//! quota headers ([`quota_reset`](super::quota_reset)) count as well. A wait of zero is passed on
+//! quota headers ([`quota_reset`]) count as well. A wait of zero is passed on
 //! as an overload without a wait, so that it leads to the caller's own backoff and not to an
 //! immediate repeat.
 //!

@@ -82,7 +82,7 @@
 //!
 //! `Retry` for each repeat, `RetriesExhausted` when a failure ends the call for lack of attempts or
 //! time, `BudgetExhausted`, `NotReplayable` and `Ambiguous`: see
-//! [`EventKind`](crate::telemetry::EventKind).
+//! [`EventKind`].
 //!
 //! # Cost
 //!

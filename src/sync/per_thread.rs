@@ -69,12 +69,7 @@ impl<T> PerThread<T> {
     #[expect(improper_ctypes_definitions, reason = "it is not for C")]
     #[cold]
     #[inline(never)]
-    extern "C" fn add_slowly(
-        &self,
-        word: impl FnOnce(&T) -> &AtomicU64,
-        n: u64,
-        order: Ordering,
-    ) {
+    extern "C" fn add_slowly(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
         self.own_slowly().add(word, n, order);
     }
 
