@@ -49,8 +49,17 @@ enum Repr<T>
 where
     T: 'static,
 {
-    Pooled(&'static Cell<T>),
+    Pooled(Pooled<T>),
     Counted(Arc<T>),
+}
+
+/// A [`Slot`] that always comes from a [`Pool`]: one word, which is cloned and dropped without a
+/// look at what it is.
+pub(crate) struct Pooled<T>
+where
+    T: 'static,
+{
+    cell: &'static Cell<T>,
 }
 
 struct Cell<T> {
@@ -119,7 +128,7 @@ impl<T> Clone for Slot<T> {
     #[inline(always)]
     fn clone(&self) -> Self {
         match &self.repr {
-            Repr::Pooled(cell) => cell.handle(),
+            Repr::Pooled(pooled) => Self { repr: Repr::Pooled(pooled.clone()) },
             Repr::Counted(value) => clone_counted(value),
         }
     }
@@ -134,14 +143,38 @@ extern "C" fn clone_counted<T>(value: &Arc<T>) -> Slot<T> {
     Slot { repr: Repr::Counted(Arc::clone(value)) }
 }
 
-impl<T> Drop for Slot<T> {
+impl<T> Clone for Pooled<T> {
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        self.cell.handle()
+    }
+}
+
+impl<T> Drop for Pooled<T> {
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     fn drop(&mut self) {
-        if let Repr::Pooled(cell) = &self.repr {
-            // Release pairs with the acquire in `is_free`: see the top of the file.
-            cell.counts.add(|counts| &counts.dropped, 1, Ordering::Release);
-        }
+        // Release pairs with the acquire in `is_free`: see the top of the file.
+        self.cell.counts.add(|counts| &counts.dropped, 1, Ordering::Release);
+    }
+}
+
+impl<T> Deref for Pooled<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.cell.value
+    }
+}
+
+impl<T> fmt::Debug for Pooled<T>
+where
+    T: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -151,7 +184,7 @@ impl<T> Deref for Slot<T> {
     #[inline]
     fn deref(&self) -> &T {
         match &self.repr {
-            Repr::Pooled(cell) => &cell.value,
+            Repr::Pooled(pooled) => pooled,
             Repr::Counted(value) => value,
         }
     }
@@ -169,11 +202,11 @@ where
 impl<T> Cell<T> {
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
-    fn handle(&'static self) -> Slot<T> {
+    fn handle(&'static self) -> Pooled<T> {
         // Relaxed: this publishes nothing. Whoever counts it sees it through the drop of the handle
         // that it was cloned from, or through the pool's mutex.
         self.counts.add(|counts| &counts.made, 1, Ordering::Relaxed);
-        Slot { repr: Repr::Pooled(self) }
+        Pooled { cell: self }
     }
 
     /// Whether no handle is left. Only the pool may ask, under its mutex.
@@ -195,16 +228,25 @@ impl<T> Pool<T> {
         Self { slots: Mutex::new(slots) }
     }
 
+    /// As [`acquire_pooled`](Self::acquire_pooled), for a handle that can be counted as well.
+    pub(crate) fn acquire(
+        &self,
+        reuse: impl FnMut(&T) -> bool,
+        make: impl FnOnce() -> T,
+    ) -> Slot<T> {
+        Slot { repr: Repr::Pooled(self.acquire_pooled(reuse, make)) }
+    }
+
     /// Gives out a free slot that `reuse` accepts, or a new one of what `make` returns.
     ///
     /// `reuse` sets up the value for its next life; when it returns false (the old shape does not
     /// fit) the slot stays free. A few slots are offered, not all. Neither closure runs under the
     /// pool's lock; a slot that `reuse` panics over is not offered again. Takes the lock twice, and now and then looks at all slots: O(1) amortised.
-    pub(crate) fn acquire(
+    pub(crate) fn acquire_pooled(
         &self,
         mut reuse: impl FnMut(&T) -> bool,
         make: impl FnOnce() -> T,
-    ) -> Slot<T> {
+    ) -> Pooled<T> {
         for _ in 0..OFFERS {
             // The lock must be free again while `reuse` runs.
             let Some(cell) = self.slots.lock().take() else { break };
@@ -217,7 +259,7 @@ impl<T> Pool<T> {
         self.give_out(Box::leak(Box::new(cell)))
     }
 
-    fn give_out(&self, cell: &'static Cell<T>) -> Slot<T> {
+    fn give_out(&self, cell: &'static Cell<T>) -> Pooled<T> {
         // The handle is made before anyone can sweep the slot.
         let slot = cell.handle();
         self.slots.lock().used.push(cell);

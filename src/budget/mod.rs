@@ -77,7 +77,7 @@ use std::time::Duration;
 
 use self::core::{Core, Params, TICKS};
 use crate::error::{InvalidConfig, intern};
-use crate::slot::{Pool, Slot};
+use crate::slot::{Pool, Pooled};
 use crate::telemetry::{Environment, Level, Measure};
 use crate::time::{Clock, nanos};
 
@@ -103,7 +103,7 @@ use crate::time::{Clock, nanos};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Budget {
-    shared: Slot<Shared>,
+    shared: Pooled<Shared>,
 }
 
 /// A repeat that has been charged and not been sent yet.
@@ -379,7 +379,7 @@ impl Config {
             let core = Core::new(params, tick_nanos, clock.coarse());
             Shared { core, clock: clock.clone(), name }
         };
-        Ok(Budget { shared: POOL.acquire(reuse, make) })
+        Ok(Budget { shared: POOL.acquire_pooled(reuse, make) })
     }
 
     fn params(&self) -> Result<Params, InvalidConfig> {

@@ -233,7 +233,7 @@ impl Config {
             rng: environment.rng.clone(),
             emitter: Emitter::new("retry", name, environment),
         };
-        Retry { shared: POOL.acquire(reuse, make), budget }
+        Retry { shared: POOL.acquire_pooled(reuse, make), budget }
     }
 }
 

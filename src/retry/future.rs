@@ -144,20 +144,21 @@ where
     type Output = Result<S::Response, S::Error>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let StateProj::First { inner } = this.state.as_mut().project() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        if let StateProj::First { inner } = this.state.project() {
             // The first attempt runs in the caller's own context: it needs no other.
             let result = ready!(inner.poll(cx));
             let outcome = this.classify.classify(result.as_ref());
             if is_settled(outcome) {
                 return Poll::Ready(result);
             }
-            if let Some(end) = this.follow(result, outcome) {
+            if let Some(end) = self.as_mut().project().follow(result, outcome) {
                 return Poll::Ready(end);
             }
         }
-        this.poll_repeats(cx)
+        // Taken apart anew: what is only needed from here on is not to be laid out before.
+        self.project().poll_repeats(cx)
     }
 }
 
@@ -170,6 +171,7 @@ where
 {
     /// Drives the call from its first failure on.
     #[cold]
+    #[inline(never)]
     fn poll_repeats(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Response, S::Error>> {
         // Asked for before the context is taken, so that both know it.
         let end = context::deadline(self.retry.clock());
@@ -233,6 +235,7 @@ where
 
     /// Ends the call with `result`, or sets the state for its repeat.
     #[cold]
+    #[inline(never)]
     fn follow(
         &mut self,
         result: Result<S::Response, S::Error>,

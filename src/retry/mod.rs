@@ -122,7 +122,7 @@ use crate::budget::Budget;
 use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::rng::Rng;
-use crate::slot::Slot;
+use crate::slot::Pooled;
 use crate::telemetry::{Emitter, EventKind, Level, Measure};
 use crate::time::{Clock, Instant};
 
@@ -132,7 +132,7 @@ use crate::time::{Clock, Instant};
 /// it does and an example.
 #[derive(Debug)]
 pub struct Retry {
-    shared: Slot<Shared>,
+    shared: Pooled<Shared>,
     budget: Option<Budget>,
 }
 
