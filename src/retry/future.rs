@@ -48,24 +48,29 @@ enum State<F, Request> {
         #[pin]
         inner: F,
     },
+    /// A repeat follows, or runs.
+    Again {
+        #[pin]
+        phase: Phase<F, Request>,
+    },
+    Done,
+}
+
+/// Where a repeat is. Apart from [`State`], so that the drop of a call that needs no repeat has one
+/// thing to rule out.
+#[pin_project(project = PhaseProj)]
+#[derive(Debug)]
+enum Phase<F, Request> {
     /// A repeat is decided, and its wait is not over.
-    Waiting {
-        timer: Timer,
-        until: Instant,
-        repeat: Repeat<Request>,
-    },
+    Waiting { timer: Timer, until: Instant, repeat: Repeat<Request> },
     /// The wait is over, and the service is not ready.
-    Readying {
-        timer: Timer,
-        repeat: Repeat<Request>,
-    },
+    Readying { timer: Timer, repeat: Repeat<Request> },
     /// A repeat runs.
     Repeating {
         #[pin]
         attempt: Attempt<F>,
         timer: Timer,
     },
-    Done,
 }
 
 /// A repeat that was sent. It is dropped under its own number, as it was polled.
@@ -178,13 +183,16 @@ where
         // What the repeat asks and calls sees its own number, and the caller's deadline.
         let mut ambient = Ambient::current().attempt(self.course.attempt());
         loop {
-            match self.state.as_mut().project() {
-                StateProj::Waiting { timer, until, repeat } => {
+            let StateProj::Again { phase } = self.state.as_mut().project() else {
+                panic!("a call was polled again after its end")
+            };
+            match phase.project() {
+                PhaseProj::Waiting { timer, until, repeat } => {
                     ready!(timer.poll_until(*until, self.retry.clock(), cx));
                     let repeat = Repeat { parts: repeat.parts.take() };
-                    self.state.set(State::Readying { timer: Timer::idle(), repeat });
+                    self.again(Phase::Readying { timer: Timer::idle(), repeat });
                 }
-                StateProj::Readying { timer, repeat } => {
+                PhaseProj::Readying { timer, repeat } => {
                     let clock = self.retry.clock();
                     let limit = end.map(|end| self.retry.limit(end));
                     if limit.is_some_and(|limit| clock.has_passed(limit)) {
@@ -207,9 +215,9 @@ where
                     }
                     let inner = context::scope(&mut ambient, || service.call(request));
                     let attempt = Attempt { inner: Some(inner), number: self.course.attempt() };
-                    self.state.set(State::Repeating { attempt, timer: Timer::idle() });
+                    self.again(Phase::Repeating { attempt, timer: Timer::idle() });
                 }
-                StateProj::Repeating { attempt, timer } => {
+                PhaseProj::Repeating { attempt, timer } => {
                     let inner = attempt.project().inner.as_pin_mut();
                     let inner = inner.expect("only taken when the attempt is dropped");
                     let Poll::Ready(result) = context::scope(&mut ambient, || inner.poll(cx))
@@ -225,9 +233,6 @@ where
                         return Poll::Ready(end);
                     }
                     ambient = ambient.attempt(self.course.attempt());
-                }
-                StateProj::First { .. } | StateProj::Done => {
-                    panic!("a call was polled again after its end")
                 }
             }
         }
@@ -283,7 +288,7 @@ where
         let repeat = Repeat { parts: Some((request, charge.flatten())) };
         shared.emitter.emit(EventKind::Retry { attempt: made.saturating_add(1), after });
         *self.failure = Some(result);
-        self.state.set(State::Waiting { timer: Timer::idle(), until: now + after, repeat });
+        self.again(Phase::Waiting { timer: Timer::idle(), until: now + after, repeat });
         None
     }
 
@@ -323,6 +328,10 @@ where
         let failure = self.failure.take().expect("a repeat follows on a failure");
         let error = Err(error);
         if is_local(&error) { failure } else { error }
+    }
+
+    fn again(&mut self, phase: Phase<S::Future, Request>) {
+        self.state.set(State::Again { phase });
     }
 
     fn safety(&self) -> Safety {
