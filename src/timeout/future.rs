@@ -7,7 +7,7 @@ use pin_project::{pin_project, pinned_drop};
 use super::Shared;
 use crate::context;
 use crate::error::{Reason, Reject, Rejection};
-use crate::slot::Slot;
+use crate::slot::Pooled;
 use crate::telemetry::EventKind;
 use crate::time::{Instant, Lane, Timer, nanos};
 
@@ -47,7 +47,7 @@ pub struct ResponseFuture<F> {
     lane: Lane,
     /// Set at the first `Pending`. From then on the deadline is known.
     timer: Timer,
-    shared: Slot<Shared>,
+    shared: Pooled<Shared>,
 }
 
 #[pin_project(project = StateProj)]
@@ -65,12 +65,12 @@ enum State<F> {
 impl<F> ResponseFuture<F> {
     #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
     #[inline(always)]
-    pub(super) fn begun(shared: Slot<Shared>, lane: Lane, call: impl FnOnce() -> F) -> Self {
+    pub(super) fn begun(shared: Pooled<Shared>, lane: Lane, call: impl FnOnce() -> F) -> Self {
         Self { state: State::Calling { inner: call() }, lane, timer: Timer::idle(), shared }
     }
 
     #[cold]
-    pub(super) const fn late(shared: Slot<Shared>, lane: Lane) -> Self {
+    pub(super) const fn late(shared: Pooled<Shared>, lane: Lane) -> Self {
         Self { state: State::Late, lane, timer: Timer::idle(), shared }
     }
 

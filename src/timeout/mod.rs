@@ -100,7 +100,7 @@ use std::time::Duration;
 
 use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
-use crate::slot::{Pool, Slot};
+use crate::slot::{Pool, Pooled};
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
 use crate::time::{Clock, Instant, Lane, nanos};
@@ -128,7 +128,7 @@ use crate::time::{Clock, Instant, Lane, nanos};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timeout {
-    shared: Slot<Shared>,
+    shared: Pooled<Shared>,
     /// Where calls wait. Constant for a timeout, so it is looked up when that changes only.
     lane: Lane,
 }
@@ -184,7 +184,7 @@ impl Timeout {
             emitter: Emitter::new("timeout", name, environment),
             after_nanos: AtomicU64::new(nanos(after)),
         };
-        Self { shared: POOL.acquire(reuse, make), lane: Lane::of(after) }
+        Self { shared: POOL.acquire_pooled(reuse, make), lane: Lane::of(after) }
     }
 
     /// A layer that puts this timeout around a service.
