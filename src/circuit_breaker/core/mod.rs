@@ -132,6 +132,9 @@ const WHOLE: u64 = 1 << 20;
 /// No wait is as long as this, and the payload of an open word tells all that are shorter.
 const ERA: u64 = 3 * 24 * 3600 * 1_000_000_000;
 
+/// No coarse clock is as coarse as this; so most need not ask how coarse it is.
+const LONGEST_TICK: u64 = 1_000_000_000;
+
 impl Shut {
     pub(super) const UNTIL_FURTHER_NOTICE: Self = Self { rest_nanos: OFF, is_pause: false };
 
@@ -456,12 +459,12 @@ impl Core {
             if ahead <= 0 || now.as_nanos().saturating_sub(self.since().as_nanos()) >= ERA {
                 return 0;
             }
-            let end = (micros + ahead.cast_unsigned()).saturating_mul(1_000);
-            end.saturating_sub(now.as_nanos())
+            // `ahead` counts from the start of this microsecond, and is one at least.
+            ahead.cast_unsigned() * 1_000 - now.as_nanos() % 1_000
         };
         // Most look well before the end, and a coarse reading does for them.
         let mut left = rest(outside.coarse());
-        if left != 0 && left <= nanos(outside.tick()) {
+        if left <= LONGEST_TICK && left != 0 && left <= nanos(outside.tick()) {
             left = rest(outside.now());
         }
         // A pause that began later may last longer.
