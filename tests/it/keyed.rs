@@ -191,6 +191,11 @@ fn threads_that_race_for_a_key_get_one_gate() {
             });
         }
     });
+    // Who came too late with a key has given up another one for it.
+    assert!(keyed.len() <= 50);
+    for key in 0..60 {
+        keyed.gate(&key);
+    }
 
     assert_eq!(keyed.len(), 50);
     assert!(keyed.snapshot().iter().all(|(_, gate)| gate.in_flight() == 0));
