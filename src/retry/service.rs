@@ -50,6 +50,6 @@ where
         let Self { inner, retry, classify, replay } = self;
         // The clone is not ready. It is polled before it is called.
         let keep = |inner: &mut S| inner.clone();
-        ResponseFuture::begin(request, retry, classify, replay, inner, |s, r| s.call(r), keep)
+        ResponseFuture::begin(request, retry, classify, replay, inner, Service::call, keep)
     }
 }
