@@ -371,16 +371,15 @@ impl CircuitBreaker {
     #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
     #[inline(always)]
     fn admit(&self) -> Result<Permit, Rejection> {
-        let ticket = match self.shared.core.enter_plainly() {
-            Some(ticket) => ticket,
-            None => {
-                let mut shut = Shut::UNTIL_FURTHER_NOTICE;
-                let ticket = self.shared.enter_slowly(&mut shut);
-                if ticket.is_spent() {
-                    return Err(self.shared.rejection(shut));
-                }
-                ticket
+        let ticket = if let Some(ticket) = self.shared.core.enter_plainly() {
+            ticket
+        } else {
+            let mut shut = Shut::UNTIL_FURTHER_NOTICE;
+            let ticket = self.shared.enter_slowly(&mut shut);
+            if ticket.is_spent() {
+                return Err(self.shared.rejection(shut));
             }
+            ticket
         };
         Ok(Permit::new(self.shared.clone(), ticket))
     }
