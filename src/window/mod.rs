@@ -138,17 +138,17 @@ impl Window {
     /// is for [`record`](Self::record).
     #[inline]
     pub(crate) fn record_plain(&self, now: impl FnOnce() -> Instant) -> bool {
+        // Relaxed: an old value only sends the caller where the truth is.
+        let is_plain = now().as_nanos() < self.tick_end.load(Ordering::Relaxed);
         match &self.kind {
             Kind::Time { .. } => {
-                // Relaxed: an old value only sends the caller where the truth is.
-                let is_plain = now().as_nanos() < self.tick_end.load(Ordering::Relaxed);
                 if is_plain {
                     // Relaxed: the count publishes nothing.
                     self.shards.own().add(|shard| &shard.ended, 1, Ordering::Relaxed);
                 }
                 is_plain
             }
-            Kind::Calls(calls) => calls.is_all_good(),
+            Kind::Calls(calls) => is_plain && calls.is_all_good(),
         }
     }
 
@@ -166,7 +166,11 @@ impl Window {
                 own.add(|shard| &shard.ended, ended, Ordering::Relaxed);
                 is_due
             }
-            Kind::Calls(calls) => calls.record(failed, slow),
+            Kind::Calls(calls) => {
+                // Calls that still run may have become slow meanwhile.
+                let is_due = self.advance(now());
+                calls.record(failed, slow) || is_due
+            }
         }
     }
 

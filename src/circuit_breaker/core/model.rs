@@ -365,10 +365,8 @@ impl Model {
 
     fn count(&mut self, failed: bool, slow: bool, outside: &Made) {
         let tick = outside.coarse_nanos() / self.span.tick_nanos();
-        let is_due = match self.span {
-            Span::Time { .. } => self.turn(tick),
-            Span::Calls { .. } => true,
-        };
+        let is_new_tick = self.turn(tick);
+        let is_due = is_new_tick || !self.is_full_of_good_calls();
         self.ended.push((tick, failed, slow));
         if let (Phase::Closed { failures }, true) =
             (&mut self.phase, self.params.consecutive_failures != OFF)
@@ -382,6 +380,14 @@ impl Model {
         if failed || slow || is_due {
             self.evaluate(outside);
         }
+    }
+
+    /// Whether one more good call changes nothing in a window of calls.
+    fn is_full_of_good_calls(&self) -> bool {
+        let Span::Calls { calls, .. } = self.span else { return true };
+        let len = usize::try_from(calls).expect("a window fits memory");
+        let is_good = |(_, failed, slow): &(u64, bool, bool)| !failed && !slow;
+        self.ended.len() >= len && self.ended.iter().rev().take(len).all(is_good)
     }
 
     fn evaluate(&mut self, outside: &Made) {
