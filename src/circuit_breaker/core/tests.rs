@@ -71,6 +71,12 @@ mod sequential {
     use crate::outcome::Outcome;
     use crate::window::{Span, Window};
 
+    /// Calls of a full window all end well while others hang in it. Found by the fuzzer.
+    #[test]
+    fn a_window_of_good_calls_does_not_hide_those_that_hang() {
+        check(&[7, 221, 68, 34, 1, 208, 187, 218, 187, 208, 187, 221, 208, 90]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 
