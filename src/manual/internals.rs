@@ -8,8 +8,9 @@
 //! own thread with a plain store. A slot is free when the sum of drops, read first, equals the sum
 //! of clones, read second: each drop is stored with `Release` after the clones that its thread saw,
 //! and read with `Acquire`, so whoever has seen all drops sees every clone that came before any of
-//! them. The next policy of the kind takes a free slot over; memory is bounded by the largest
-//! number of policies that lived at once. The observer of a dropped policy is let go when its slot
+//! them. The next policy of the kind, of the same name and under the same clock, takes a
+//! free slot over: for these, memory is bounded by the largest number of policies that lived at
+//! once. A manual clock is a clock of its own. The observer of a dropped policy is let go when its slot
 //! is taken over.
 //!
 //! # Windows without resets

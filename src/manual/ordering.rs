@@ -43,3 +43,9 @@
 //! the breaker and final to retry. A timeout further in has reached the service: it is a failure,
 //! and may be repeated where that is safe. No layer changes the error type, so the caller finds the
 //! rejection, or the service's own last error, without unpacking.
+//!
+//! # Stacks around stacks
+//!
+//! Each layer is part of the type of the service, and the compiler's work grows fast with their
+//! number. One stack is quick to check; where a stack goes around another, put a box in between
+//! (tower's `BoxCloneService`), or three of them take minutes.

@@ -532,17 +532,3 @@ fn every_rejection_is_told_of_whether_the_service_was_polled_or_not() {
 
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Reason::CircuitOpen; 2]);
 }
-
-#[test]
-fn calls_that_hang_open_it_even_when_all_that_end_are_good_and_calls_are_counted() {
-    let config = Config::default().call_window(4).slow_call_duration(SECOND).slow_call_rate(0.5);
-    let (breaker, clock, _) = build(&config);
-    calls(&breaker, 4, Outcome::Success);
-    let mut hanging: Vec<_> = (0..8).map(|_| breaker.enter().unwrap()).collect();
-    hanging.iter_mut().for_each(seawall::gate::Permit::pending);
-
-    clock.advance(3 * SECOND);
-    call(&breaker, Outcome::Success);
-
-    assert_eq!(breaker.state(), State::Open);
-}
