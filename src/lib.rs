@@ -71,6 +71,7 @@ pub mod fallback;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod health;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod http;

@@ -1,0 +1,5 @@
+//! Leaving without losing a request.
+
+mod phase;
+
+pub use phase::Phase;
