@@ -105,6 +105,11 @@ impl<T> Slot<T> {
         Self { repr: Repr::Counted(Arc::new(value)) }
     }
 
+    /// A handle to a slot of a pool.
+    pub(crate) const fn pooled(pooled: Pooled<T>) -> Self {
+        Self { repr: Repr::Pooled(pooled) }
+    }
+
     /// Whether this is the only handle there is. Never true of one from a [`Pool`], which does not
     /// know.
     ///
@@ -234,7 +239,7 @@ impl<T> Pool<T> {
         reuse: impl FnMut(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> Slot<T> {
-        Slot { repr: Repr::Pooled(self.acquire_pooled(reuse, make)) }
+        Slot::pooled(self.acquire_pooled(reuse, make))
     }
 
     /// Gives out a free slot that `reuse` accepts, or a new one of what `make` returns.
@@ -257,6 +262,15 @@ impl<T> Pool<T> {
         }
         let cell = Cell { value: make(), counts: PerThread::new(Counts::default) };
         self.give_out(Box::leak(Box::new(cell)))
+    }
+
+    /// A handle to each slot that is in use, in the order in which they were given out.
+    ///
+    /// One whose last handle is being dropped meanwhile may be among them, and then lives on.
+    #[cfg(any(test, feature = "health"))]
+    pub(crate) fn handles(&self) -> Vec<Pooled<T>> {
+        let slots = self.slots.lock();
+        slots.used.iter().filter(|cell| !cell.is_free()).map(|cell| cell.handle()).collect()
     }
 
     fn give_out(&self, cell: &'static Cell<T>) -> Pooled<T> {
@@ -353,6 +367,23 @@ mod tests {
         }
 
         assert_eq!(pool.len(), 1);
+    }
+
+    #[test]
+    fn handles_are_to_what_is_in_use_and_keep_it() {
+        let pool = Pool::new();
+        let first = number(&pool, 1);
+        let second = number(&pool, 2);
+        drop(first);
+
+        let handles = pool.handles();
+        drop(second);
+        let third = number(&pool, 3);
+        let fourth = number(&pool, 4);
+
+        let values: Vec<_> = handles.iter().map(|slot| slot.load(Ordering::Relaxed)).collect();
+        assert_eq!(values, [2], "in use, and not taken over");
+        drop((third, fourth));
     }
 
     #[test]

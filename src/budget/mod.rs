@@ -106,6 +106,8 @@ pub struct Budget {
     shared: Pooled<Shared>,
 }
 
+static POOL: Pool<Shared> = Pool::new();
+
 /// A repeat that has been charged and not been sent yet.
 ///
 /// Dropped without [`spend`](Self::spend), it gives the charge back.
@@ -141,6 +143,12 @@ struct Shared {
 }
 
 impl Budget {
+    /// Each one of the process that has a handle.
+    #[cfg(feature = "health")]
+    pub(crate) fn all() -> Vec<Self> {
+        POOL.handles().into_iter().map(|shared| Self { shared }).collect()
+    }
+
     /// Starts from the default settings.
     pub fn builder() -> Config {
         Config::default()
@@ -361,8 +369,6 @@ impl Config {
         owner: &str,
         environment: &Environment,
     ) -> Result<Budget, InvalidConfig> {
-        static POOL: Pool<Shared> = Pool::new();
-
         let params = self.params()?;
         let (name, tick_nanos) = (intern(self.name_in(owner)), self.tick_nanos());
         let clock = &environment.clock;

@@ -101,6 +101,8 @@ pub struct Bulkhead {
     shared: Slot<Shared>,
 }
 
+static POOL: Pool<Shared> = Pool::new();
+
 /// Rejects when all places are taken. Made by [`Bulkhead::layer`].
 ///
 /// # Example
@@ -141,9 +143,14 @@ impl Bulkhead {
         Config::default()
     }
 
-    fn new(name: &'static str, params: Params, environment: &Environment) -> Self {
-        static POOL: Pool<Shared> = Pool::new();
+    /// Each one of the process that has a handle; those for the keys of a [`Keyed`](crate::gate::Keyed)
+    /// gate are found there.
+    #[cfg(feature = "health")]
+    pub(crate) fn all() -> Vec<Self> {
+        POOL.handles().into_iter().map(|shared| Self { shared: Slot::pooled(shared) }).collect()
+    }
 
+    fn new(name: &'static str, params: Params, environment: &Environment) -> Self {
         // Without a handle there is no permit and no place in the line: the room is empty.
         let reuse = |shared: &Shared| {
             let same = shared.emitter.name() == name && shared.clock == environment.clock;

@@ -158,6 +158,13 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
+    /// Each one of the process that has a handle; those for the keys of a [`Keyed`](crate::gate::Keyed)
+    /// gate are found there.
+    #[cfg(feature = "health")]
+    pub(crate) fn all() -> Vec<Self> {
+        Shared::all().into_iter().map(|shared| Self { shared }).collect()
+    }
+
     /// Starts from the default settings.
     ///
     /// # Example

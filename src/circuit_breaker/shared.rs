@@ -57,6 +57,11 @@ impl Shared {
         )
     }
 
+    #[cfg(feature = "health")]
+    pub(super) fn all() -> Vec<Slot<Self>> {
+        POOL.handles().into_iter().map(Slot::pooled).collect()
+    }
+
     /// A breaker of the same family, small, and freed with its last handle.
     pub(super) fn sibling(&self) -> Slot<Self> {
         let now = self.family.clock.now();

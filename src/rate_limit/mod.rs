@@ -110,6 +110,8 @@ pub struct RateLimiter {
     shared: Slot<Shared>,
 }
 
+static POOL: Pool<Shared> = Pool::new();
+
 /// Rejects when the rate is reached. Made by [`RateLimiter::layer`].
 ///
 /// # Example
@@ -160,9 +162,14 @@ impl RateLimiter {
         Quota::default()
     }
 
-    fn new(name: &'static str, params: Params, environment: &Environment) -> Self {
-        static POOL: Pool<Shared> = Pool::new();
+    /// Each one of the process that has a handle; those for the keys of a [`Keyed`](crate::gate::Keyed)
+    /// gate are found there.
+    #[cfg(feature = "health")]
+    pub(crate) fn all() -> Vec<Self> {
+        POOL.handles().into_iter().map(|shared| Self { shared: Slot::pooled(shared) }).collect()
+    }
 
+    fn new(name: &'static str, params: Params, environment: &Environment) -> Self {
         let reuse = |shared: &Shared| {
             let same = shared.emitter.name() == name && shared.clock == environment.clock;
             if same {

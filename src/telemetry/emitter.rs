@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Environment, Event, EventKind, Observe};
+use super::{Environment, Event, EventKind, Observe, history};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// Tells of one policy's events.
@@ -62,6 +62,9 @@ impl Emitter {
     /// Tells of `kind`.
     #[inline]
     pub(crate) fn emit(&self, kind: EventKind) {
+        if let EventKind::StateChanged { from, to } = kind {
+            history::keep(self.pattern, self.name, from, to);
+        }
         if cfg!(feature = "tracing") || self.observed.load(Ordering::Relaxed) {
             self.tell(kind);
         }

@@ -25,6 +25,7 @@
 
 mod emitter;
 mod event;
+mod history;
 mod level;
 #[cfg(feature = "opentelemetry")]
 #[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry")))]
@@ -36,6 +37,7 @@ mod tracing;
 
 pub(crate) use emitter::Emitter;
 pub use event::{Event, EventKind};
+pub use history::{Transition, transitions};
 pub use level::{Level, LevelKind, Measure};
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
