@@ -346,6 +346,21 @@ impl Bulkhead {
         self.shared.room.running()
     }
 
+    /// What it is called, in events, levels and rejections.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::bulkhead::Bulkhead;
+    ///
+    /// assert_eq!(Bulkhead::builder().name("orders").build()?.name(), "orders");
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.emitter.name()
+    }
+
     /// How many calls wait for a place now.
     ///
     /// # Example

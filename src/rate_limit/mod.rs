@@ -393,6 +393,21 @@ impl RateLimiter {
         self.shared.core.available(self.shared.clock.now())
     }
 
+    /// What it is called, in events, levels and rejections.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::rate_limit::Quota;
+    ///
+    /// assert_eq!(Quota::per_second(10).name("orders").build()?.name(), "orders");
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.emitter.name()
+    }
+
     /// How many calls wait for their turn now.
     ///
     /// # Example
