@@ -84,6 +84,7 @@ pub(super) struct Settings {
     pub(super) fall: u32,
     pub(super) rise: u32,
     pub(super) min_stay: Duration,
+    pub(super) flap_detection: bool,
 }
 
 impl Check {
@@ -114,6 +115,7 @@ impl Check {
                 fall: 3,
                 rise: 2,
                 min_stay: Duration::ZERO,
+                flap_detection: true,
             },
         }
     }
@@ -232,6 +234,23 @@ impl Check {
     pub fn min_stay(mut self, stay: Duration) -> Self {
         self.settings.min_stay = stay;
         self
+    }
+
+    /// Whether it keeps its worse verdict, and is degraded at best, while its findings change too
+    /// often: from 30 % of its last 20 runs on, until it is less than 15 %.
+    ///
+    /// Newer changes weigh more than older ones, as in Nagios.
+    ///
+    /// Default: it does.
+    pub fn flap_detection(mut self, detects: bool) -> Self {
+        self.settings.flap_detection = detects;
+        self
+    }
+
+    /// Where it counts.
+    pub(super) fn groups_or_default(&self) -> Vec<Group> {
+        let default = if self.settings.shared { Group::REGION } else { Group::READINESS };
+        self.settings.groups.clone().unwrap_or_else(|| vec![default])
     }
 
     /// Refuses what makes no sense, and names it.

@@ -6,13 +6,30 @@ mod criticality;
 pub mod drain;
 mod finding;
 mod group;
+mod heartbeat;
+mod hysteresis;
+#[cfg(feature = "health")]
+mod no_runtime;
+pub mod policy;
+mod recovery_point;
+mod registry;
 mod report;
+pub mod signal;
 mod verdict;
+mod warmup;
 
 pub use check::Check;
 pub use criticality::Criticality;
 pub use drain::Phase;
 pub use finding::Finding;
 pub use group::{Aggregation, Group};
+pub use heartbeat::Heartbeat;
+#[cfg(feature = "health")]
+#[cfg_attr(docsrs, doc(cfg(feature = "health")))]
+pub use no_runtime::NoRuntime;
+pub use recovery_point::RecoveryPoint;
+pub use registry::Registry;
 pub use report::{CheckReport, GroupReport, Report, Run};
+pub use signal::Signal;
 pub use verdict::Verdict;
+pub use warmup::Warmup;

@@ -47,6 +47,8 @@ pub struct GroupReport {
     pub group: Group,
     /// What its checks together say, and what overrides them: the drain, the start.
     pub verdict: Verdict,
+    /// What overrides its checks, if anything does: the start, the drain, the operator.
+    pub reason: Option<String>,
     /// The names of its checks.
     pub checks: Vec<String>,
 }
