@@ -28,6 +28,8 @@ pub(super) struct Entry {
     pub(super) interval: Duration,
     hysteresis: Hysteresis,
     has_passed: bool,
+    /// How many of its last runs in a row were down.
+    failures: u32,
     last: Option<Last>,
     history: VecDeque<Past>,
 }
@@ -85,6 +87,7 @@ impl Entry {
             runs: 0,
             hysteresis: Hysteresis::new(params),
             has_passed: false,
+            failures: 0,
             last: None,
             history: VecDeque::new(),
         }
@@ -95,9 +98,14 @@ impl Entry {
         let found = finding.verdict();
         self.hysteresis.observe(found, ended);
         self.has_passed |= found.is_up();
+        self.failures = if found.is_up() { 0 } else { self.failures.saturating_add(1) };
+        // One that is down from the first run on is given as many tries as one that falls: what it
+        // asks may be starting too.
+        let has_fallen = self.hysteresis.counts_as() == Some(Verdict::Down)
+            && self.failures >= self.settings.fall;
         self.interval = if found.is_up() {
             self.settings.interval
-        } else if self.hysteresis.counts_as() == Some(Verdict::Down) {
+        } else if has_fallen {
             let longest = self.settings.max_interval.max(self.settings.interval);
             self.interval.saturating_mul(2).min(longest)
         } else {

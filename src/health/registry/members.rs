@@ -36,7 +36,7 @@ impl Shared {
             return Err(InvalidConfig::new("name", "one that nothing else here has"));
         }
         if state.entries.len() >= MAX_ENTRIES {
-            return Err(InvalidConfig::new("name", "one of at most 4,096"));
+            return Err(InvalidConfig::new("name", "one of at most 1,024"));
         }
         let mut numbered = Vec::with_capacity(groups.len());
         for group in groups {

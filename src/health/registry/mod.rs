@@ -66,7 +66,7 @@ pub(in crate::health) use self::shared::Shared;
 ///
 /// # Limits
 ///
-/// 4,096 checks, signals, warm-ups and heartbeats; 64 groups; 16 heartbeats.
+/// 1,024 checks, signals, warm-ups and heartbeats; 64 groups; 16 heartbeats.
 ///
 /// # Events
 ///

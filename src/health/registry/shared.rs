@@ -329,6 +329,6 @@ impl News {
 pub(super) const GROUP: &str = "health";
 /// The pattern of a check's events and levels.
 pub(super) const CHECK: &str = "health_check";
-pub(super) const MAX_ENTRIES: usize = 4_096;
+pub(super) const MAX_ENTRIES: usize = 1_024;
 /// So many checks may start together.
 const AT_ONCE: usize = 32;

@@ -1,0 +1,3 @@
+//! Health: verdicts, checks, and who asks for them.
+
+mod registry;
