@@ -15,6 +15,9 @@ mod recovery_point;
 mod registry;
 mod report;
 pub mod signal;
+mod peer;
+#[cfg_attr(docsrs, doc(cfg(feature = "health")))]
+pub mod server;
 mod verdict;
 mod warmup;
 
@@ -31,5 +34,7 @@ pub use recovery_point::RecoveryPoint;
 pub use registry::Registry;
 pub use report::{CheckReport, GroupReport, Report, Run};
 pub use signal::Signal;
+pub use peer::Peer;
+pub use server::Server;
 pub use verdict::Verdict;
 pub use warmup::Warmup;

@@ -9,6 +9,7 @@ mod bulkhead;
 mod circuit_breaker;
 mod context;
 mod fallback;
+#[cfg(feature = "health")]
 mod health;
 #[cfg(feature = "http")]
 mod http;

@@ -1,3 +1,4 @@
 //! Health: verdicts, checks, and who asks for them.
 
 mod registry;
+mod server;
