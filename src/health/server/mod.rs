@@ -138,6 +138,29 @@ const UNTIL_FREE: Duration = Duration::from_millis(250);
 ///
 /// Dropped, it stops at once: the port is free, and connections are cut. The drop waits for that,
 /// 250 ms at the most, also inside a runtime.
+///
+/// # Example
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::net::TcpListener;
+///
+/// use http::{Request, Response};
+/// use http_body_util::Empty;
+/// use seawall::health::Server;
+/// use tower::service_fn;
+///
+/// let service = service_fn(|_: Request<()>| async {
+///     Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
+/// });
+/// let server = Server::builder().address(([127, 0, 0, 1], 0).into()).serve(service)?;
+/// let address = server.local_addr();
+///
+/// assert!(TcpListener::bind(address).is_err());
+/// drop(server);
+/// assert!(TcpListener::bind(address).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a server that is dropped stops"]
 pub struct Server {
     address: SocketAddr,

@@ -2,3 +2,5 @@
 
 mod registry;
 mod server;
+#[cfg(feature = "tls")]
+mod server_tls;
