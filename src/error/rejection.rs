@@ -156,6 +156,8 @@ pub enum Reason {
     CircuitOpen,
     /// The call's deadline would have passed before it could begin.
     DeadlineExceeded,
+    /// The instance goes out of service, and takes no new calls.
+    Draining,
     /// The service asked for a pause, and it is not over.
     Paused,
     /// As many calls were waiting as may.
@@ -181,6 +183,7 @@ impl Reason {
             Self::BulkheadFull
             | Self::CircuitOpen
             | Self::DeadlineExceeded
+            | Self::Draining
             | Self::Paused
             | Self::QueueFull
             | Self::QueueTimedOut
@@ -211,6 +214,7 @@ impl Reason {
             Self::BulkheadFull => "bulkhead_full",
             Self::CircuitOpen => "circuit_open",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Draining => "draining",
             Self::Paused => "paused",
             Self::QueueFull => "queue_full",
             Self::QueueTimedOut => "queue_timed_out",
@@ -227,6 +231,7 @@ impl fmt::Display for Reason {
             Self::BulkheadFull => "bulkhead full",
             Self::CircuitOpen => "circuit open",
             Self::DeadlineExceeded => "deadline exceeded",
+            Self::Draining => "draining",
             Self::Paused => "paused by the service",
             Self::QueueFull => "queue full",
             Self::QueueTimedOut => "waited too long in the queue",
