@@ -23,7 +23,7 @@ mod warmup;
 
 pub use check::Check;
 pub use criticality::Criticality;
-pub use drain::Phase;
+pub use drain::{Drain, Phase};
 pub use finding::Finding;
 pub use group::{Aggregation, Group};
 pub use heartbeat::Heartbeat;

@@ -9,6 +9,7 @@ use seawall::circuit_breaker::CircuitBreaker;
 use seawall::error::BoxError;
 use seawall::fallback::{FallbackLayer, LastGood};
 use seawall::gate::Keyed;
+use seawall::health::drain::{Drain, Product};
 use seawall::rate_limit::Quota;
 use seawall::retry::Retry;
 use seawall::stack::Stack;
@@ -122,6 +123,10 @@ pub(crate) const SUBJECTS: &[Subject] = &[
         },
     },
     Subject {
+        name: "drain",
+        wrap: |inner, environment| Boxed::new(drain(environment).layer().layer(inner)),
+    },
+    Subject {
         name: "retry",
         wrap: |inner, environment| {
             let retry = Retry::builder().build_in(environment).unwrap();
@@ -187,7 +192,25 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             Boxed::new(client)
         },
     },
+    #[cfg(feature = "http")]
+    Subject {
+        name: "drain for HTTP",
+        wrap: |inner, environment| {
+            let server = ServiceBuilder::new()
+                .map_request(http::request)
+                .map_response(|response| http::answered(&response))
+                .layer(drain(environment).http_layer())
+                .map_request(|request| http::number(&request))
+                .map_response(http::answer)
+                .service(inner);
+            Boxed::new(server)
+        },
+    },
 ];
+
+fn drain(environment: &Environment) -> Drain {
+    Drain::for_products([Product::load_balancer()]).build_in(environment).unwrap()
+}
 
 /// Longer than any test waits.
 const LONG: Duration = Duration::from_secs(3600);

@@ -1,0 +1,166 @@
+//! Waiting for a drain.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::{Drain, Phase};
+use crate::sync::{Mutex, Ordering};
+use crate::time::{Instant, Timer};
+
+/// Who waits for a drain to start, to be taken back, or for the last request.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Mutex<Line>);
+
+#[derive(Default)]
+struct Line {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
+
+impl Waiting {
+    /// Has `cx` woken by the next [`wake_all`](Self::wake_all), under the number in `place`.
+    fn join(&self, place: &mut Option<u64>, cx: &Context<'_>) {
+        // Cloned and dropped outside of the lock: its code is not ours.
+        let waker = cx.waker().clone();
+        let mut line = self.0.lock();
+        let number = *place.get_or_insert_with(|| {
+            line.next += 1;
+            line.next
+        });
+        let old = line.wakers.insert(number, waker);
+        drop(line);
+        drop(old);
+    }
+
+    fn leave(&self, place: &mut Option<u64>) {
+        let Some(number) = place.take() else { return };
+        let old = self.0.lock().wakers.remove(&number);
+        drop(old);
+    }
+
+    pub(super) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut self.0.lock().wakers);
+        for waker in wakers.into_values() {
+            waker.wake();
+        }
+    }
+}
+
+/// Ends when a phase is reached. Made by [`Drain::reached`].
+///
+/// Pending it costs a timer and an entry in a list; it is woken when the drain starts, and when the
+/// phase begins.
+///
+/// # Example
+///
+/// ```
+/// use seawall::health::Phase;
+/// use seawall::health::drain::{Drain, Product, Reached};
+///
+/// let drain = Drain::for_products([Product::load_balancer()]).build()?;
+/// let leaves: Reached = drain.reached(Phase::Closing);
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
+#[must_use = "futures do nothing unless polled"]
+pub struct Reached {
+    drain: Drain,
+    phase: Phase,
+    timer: Timer,
+    place: Option<u64>,
+}
+
+impl Reached {
+    pub(super) fn new(drain: Drain, phase: Phase) -> Self {
+        Self { drain, phase, timer: Timer::idle(), place: None }
+    }
+}
+
+impl Future for Reached {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { drain, phase, timer, place } = &mut *self;
+        let shared = &*drain.shared;
+        loop {
+            // Before the look: a drain that starts in between wakes this one.
+            shared.waiting.join(place, cx);
+            if shared.phase() >= *phase {
+                shared.waiting.leave(place);
+                shared.announce();
+                return Poll::Ready(());
+            }
+            let begin = shared.course.begin_of(*phase);
+            if begin == Instant::FAR_FUTURE {
+                timer.reset();
+                return Poll::Pending;
+            }
+            if timer.poll_until(begin, &shared.clock, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        self.drain.shared.waiting.leave(&mut self.place);
+    }
+}
+
+impl fmt::Debug for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reached").field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+/// Ends when the instance may go. Made by [`Drain::closed`].
+///
+/// # Example
+///
+/// ```
+/// use seawall::health::drain::{Closed, Drain, Product};
+///
+/// let drain = Drain::for_products([Product::load_balancer()]).build()?;
+/// let may_go: Closed = drain.closed();
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
+#[must_use = "futures do nothing unless polled"]
+#[derive(Debug)]
+pub struct Closed {
+    rejecting: Reached,
+    end: Reached,
+}
+
+impl Closed {
+    pub(super) fn new(drain: Drain) -> Self {
+        let rejecting = Reached::new(drain.clone(), Phase::Rejecting);
+        Self { rejecting, end: Reached::new(drain, Phase::Closed) }
+    }
+}
+
+impl Future for Closed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.rejecting).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // Polled first, so that the last request to end finds it waiting.
+        if Pin::new(&mut self.end).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // SeqCst: pairs with the count of a request that enters, which is made before it looks at
+        // the phase. Either it is seen here, or it is turned away.
+        let in_flight = self.end.drain.shared.in_flight.load(Ordering::SeqCst);
+        if in_flight == 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("waiting", &self.wakers.len()).finish_non_exhaustive()
+    }
+}
