@@ -44,14 +44,14 @@ struct Instance {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
     let (mut leaving, first) = spawn_server();
-    let (mut staying, second) = spawn_server();
+    let (staying, second) = spawn_server();
     let instances = [Arc::new(first), Arc::new(second)];
     let start = Instant::now();
     let probes = JoinSet::from_iter(instances.iter().cloned().map(probe));
 
     let mut load = tokio::spawn(load(instances.clone(), Duration::from_secs(6)));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    terminate(&leaving);
+    terminate(&leaving.0);
     let told = start.elapsed();
     let mut readiness_fell = None;
     let mut exited = None;
@@ -63,13 +63,12 @@ async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
         if readiness_fell.is_none() && !instances[0].up.load(Ordering::SeqCst) {
             readiness_fell = Some(start.elapsed());
         }
-        if exited.is_none() && leaving.try_wait().unwrap().is_some() {
+        if exited.is_none() && leaving.0.try_wait().unwrap().is_some() {
             exited = Some(start.elapsed());
         }
     };
     drop(probes);
-    staying.kill().unwrap();
-    staying.wait().unwrap();
+    drop(staying);
 
     let sent: u64 = statuses.values().sum();
     assert_eq!(statuses, BTreeMap::from([("200".to_owned(), sent)]), "requests were lost");
@@ -78,7 +77,7 @@ async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
     assert!(served[0] >= RATE / 2, "the leaving instance had hardly any: {served:?}");
     let (fell, exited) = (readiness_fell.unwrap(), exited.expect("the instance did not leave"));
     assert!(told < fell && fell < exited, "told {told:?}, not ready {fell:?}, gone {exited:?}");
-    assert!(leaving.wait().unwrap().success(), "it was killed, or failed");
+    assert!(leaving.0.wait().unwrap().success(), "it was killed, or failed");
 }
 
 /// Sends requests at a steady rate for so long, and counts what comes of them.
@@ -103,9 +102,9 @@ async fn load(instances: [Arc<Instance>; 2], time: Duration) -> BTreeMap<String,
                 Err(error) => return format!("{error:?}"),
             };
             let status = response.status();
-            match response.into_body().collect().await {
-                Ok(body) if body.to_bytes() == "done" || status != StatusCode::OK => {}
-                _ => return "a broken body".to_owned(),
+            let body = response.into_body().collect().await.map(|body| body.to_bytes());
+            if status == StatusCode::OK && body.ok().is_none_or(|body| body != "done") {
+                return "a broken body".to_owned();
             }
             instance.served.fetch_add(1, Ordering::SeqCst);
             status.as_str().to_owned()
@@ -139,7 +138,17 @@ fn terminate(server: &Child) {
     assert!(killed.unwrap().success());
 }
 
-fn spawn_server() -> (Child, Instance) {
+/// A process that does not outlive its test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn spawn_server() -> (Server, Instance) {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "server", "--ignored", "--nocapture"])
         .env(ROLE, "1")
@@ -158,7 +167,7 @@ fn spawn_server() -> (Child, Instance) {
     };
     // What it prints further is read, or it would wait.
     std::thread::spawn(move || lines.count());
-    (server, instance)
+    (Server(server), instance)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,11 +222,11 @@ async fn server() {
     signal.await.unwrap().unwrap();
 }
 
-/// Serves a connection; from closing on, it ends after the request that is under way.
+/// Serves a connection; once new requests are turned away, it ends after the one under way.
 async fn serve<S, B>(stream: tokio::net::TcpStream, service: S, drain: Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
-    B: http_body::Body<Data = Bytes, Error = Infallible>,
+    B: http_body::Body<Data = Bytes, Error = Infallible> + 'static,
 {
     let service = hyper::service::service_fn(move |request| service.clone().oneshot(request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -63,8 +63,9 @@
 //! # Connections of HTTP/2, and idle ones
 //!
 //! [`HttpDrainLayer`] asks HTTP/1 clients to leave with each answer. HTTP/2 has GOAWAY for it, which
-//! only the server can send: give each connection's own shutdown the [`reached`](Drain::reached)
-//! future of [`Phase::Closing`]. It also ends connections that are idle then:
+//! only the server can send: begin each connection's own shutdown when [`Phase::Closing`] is
+//! [`reached`](Drain::reached). That ends idle connections, too, which over HTTP/1 loses a request
+//! that is on its way meanwhile; there, [`Phase::Rejecting`] is soon enough:
 //!
 //! ```
 //! # use std::convert::Infallible;
@@ -86,7 +87,7 @@
 //!     let mut connection = std::pin::pin!(connection);
 //!     tokio::select! {
 //!         served = &mut connection => return served,
-//!         () = drain.reached(Phase::Closing) => connection.as_mut().graceful_shutdown(),
+//!         () = drain.reached(Phase::Rejecting) => connection.as_mut().graceful_shutdown(),
 //!     }
 //!     connection.await
 //! }
