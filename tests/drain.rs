@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -24,6 +24,7 @@ use seawall::health::Phase;
 use seawall::health::drain::{Drain, Product};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
 /// Names the port of the server that this process is to be.
@@ -31,7 +32,7 @@ const ROLE: &str = "SEAWALL_TEST_DRAIN_SERVER";
 /// How often the balancer probes, and how many failures it takes.
 const INTERVAL: Duration = Duration::from_millis(200);
 const THRESHOLD: u32 = 2;
-const RATE: u64 = 500;
+const RATE: u32 = 500;
 
 /// What the balancer knows of one instance.
 struct Instance {
@@ -47,7 +48,7 @@ async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
     let (staying, second) = spawn_server();
     let instances = [Arc::new(first), Arc::new(second)];
     let start = Instant::now();
-    let probes = JoinSet::from_iter(instances.iter().cloned().map(probe));
+    let probes: JoinSet<_> = instances.iter().cloned().map(probe).collect();
 
     let mut load = tokio::spawn(load(instances.clone(), Duration::from_secs(6)));
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -72,9 +73,9 @@ async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
 
     let sent: u64 = statuses.values().sum();
     assert_eq!(statuses, BTreeMap::from([("200".to_owned(), sent)]), "requests were lost");
-    assert!(sent >= RATE * 5, "only {sent} requests were sent");
+    assert!(sent >= u64::from(RATE) * 5, "only {sent} requests were sent");
     let served = instances.each_ref().map(|instance| instance.served.load(Ordering::SeqCst));
-    assert!(served[0] >= RATE / 2, "the leaving instance had hardly any: {served:?}");
+    assert!(served[0] >= u64::from(RATE) / 2, "the leaving instance had hardly any: {served:?}");
     let (fell, exited) = (readiness_fell.unwrap(), exited.expect("the instance did not leave"));
     assert!(told < fell && fell < exited, "told {told:?}, not ready {fell:?}, gone {exited:?}");
     assert!(leaving.0.wait().unwrap().success(), "it was killed, or failed");
@@ -84,7 +85,7 @@ async fn no_request_is_lost_when_an_instance_is_terminated_under_load() {
 async fn load(instances: [Arc<Instance>; 2], time: Duration) -> BTreeMap<String, u64> {
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut requests = JoinSet::new();
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE as u32);
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
     let end = Instant::now() + time;
     let mut turn = 0;
     while Instant::now() < end {
@@ -102,7 +103,8 @@ async fn load(instances: [Arc<Instance>; 2], time: Duration) -> BTreeMap<String,
                 Err(error) => return format!("{error:?}"),
             };
             let status = response.status();
-            let body = response.into_body().collect().await.map(|body| body.to_bytes());
+            let body =
+                response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
             if status == StatusCode::OK && body.ok().is_none_or(|body| body != "done") {
                 return "a broken body".to_owned();
             }

@@ -95,7 +95,7 @@ impl Drain {
     /// ```
     #[inline]
     pub fn enter(&self) -> Result<Permit, Rejection> {
-        // SeqCst, before the look at the phase: see `Closed`.
+        // SeqCst, before the look at the phase: see `may_go`.
         self.shared.in_flight.fetch_add(1, Ordering::SeqCst);
         let permit = Permit { drain: self.clone() };
         if self.phase().takes_requests() { Ok(permit) } else { Err(self.turn_away()) }

@@ -283,8 +283,8 @@ impl Drain {
 
     /// Takes back what was started for `cause`: a maintenance that was called off.
     ///
-    /// If nothing else was the cause, the instance serves again, and true is returned. A drain that
-    /// has come to its end stays there, and one for [`Cause::Termination`] is never taken back.
+    /// If nothing else was the cause, the instance serves again, even from its end, and true is
+    /// returned. One for [`Cause::Termination`] is never taken back.
     ///
     /// # Example
     ///
@@ -299,13 +299,11 @@ impl Drain {
     /// assert_eq!(drain.phase(), Phase::Serving);
     /// # Ok::<(), seawall::error::InvalidConfig>(())
     /// ```
+    #[expect(clippy::must_use_candidate, reason = "most have nothing to do with the answer")]
     pub fn resume(&self, cause: Cause) -> bool {
         let shared = &*self.shared;
         let mut told = shared.told.lock();
         if cause == Cause::Termination || told.causes & cause.bit() == 0 {
-            return false;
-        }
-        if self.phase() == Phase::Closed {
             return false;
         }
         told.causes &= !cause.bit();
@@ -346,6 +344,19 @@ impl Drain {
         self.shared.in_flight.load(Ordering::SeqCst)
     }
 
+    /// Whether the instance may go: the end is reached, or new requests are turned away and none is
+    /// under way any more.
+    #[must_use]
+    pub fn may_go(&self) -> bool {
+        match self.phase() {
+            Phase::Serving | Phase::NotReady | Phase::Closing => false,
+            // SeqCst: pairs with the count of a request that enters, which is made before it looks
+            // at the phase. Either it is seen here, or it is turned away.
+            Phase::Rejecting => self.in_flight() == 0,
+            Phase::Closed => true,
+        }
+    }
+
     /// Ends when `phase` or a later one is reached.
     ///
     /// # Cancel safety
@@ -372,8 +383,7 @@ impl Drain {
         Reached::new(self.clone(), phase)
     }
 
-    /// Ends when the instance may go: the end is reached, or new requests are turned away and none
-    /// is under way any more.
+    /// Ends when the instance [may go](Self::may_go).
     ///
     /// # Cancel safety
     ///

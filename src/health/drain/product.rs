@@ -41,7 +41,8 @@ use crate::error::{InvalidConfig, intern};
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[must_use]
 pub struct Product {
-    product: Kind,
+    #[cfg_attr(feature = "serde", serde(rename = "product"))]
+    kind: Kind,
     #[cfg_attr(feature = "serde", serde(default))]
     name: Option<String>,
     #[cfg_attr(feature = "serde", serde(flatten))]
@@ -155,8 +156,8 @@ impl Product {
         Self { name: Some(name.into()), ..Self::new(Kind::Other) }
     }
 
-    fn new(product: Kind) -> Self {
-        Self { product, name: None, settings: Settings::default() }
+    fn new(kind: Kind) -> Self {
+        Self { kind, name: None, settings: Settings::default() }
     }
 
     /// The time from one probe to the next. For all but the scale set.
@@ -240,7 +241,7 @@ impl Product {
     /// [other](Self::other).
     #[must_use]
     pub fn name(&self) -> &str {
-        match self.product {
+        match self.kind {
             Kind::ApplicationGateway => "application_gateway",
             Kind::AppService => "app_service",
             Kind::ContainerApps => "container_apps",
@@ -257,7 +258,7 @@ impl Product {
     /// failing: Front Door and Traffic Manager.
     #[must_use]
     pub const fn takes_region_down(&self) -> bool {
-        matches!(self.product, Kind::FrontDoor | Kind::TrafficManager)
+        matches!(self.kind, Kind::FrontDoor | Kind::TrafficManager)
     }
 
     /// The longest time from the first failing answer until it sends nothing new.
@@ -310,7 +311,7 @@ impl Product {
         let spreads = time("propagation", set.propagation, known.propagation, Duration::ZERO)?;
         let grace = time("grace", set.grace, known.grace, LEAST)?;
         // An "other" product has no grace unless it is set.
-        let grace = if self.product == Kind::Other { set.grace } else { grace };
+        let grace = if self.kind == Kind::Other { set.grace } else { grace };
 
         let probes = match (threshold, tolerated, samples.zip(good)) {
             (Some(threshold), ..) => threshold,
@@ -320,7 +321,7 @@ impl Product {
         };
         let interval = interval.unwrap_or_default();
         let detects = interval.saturating_mul(probes);
-        let propagates = match self.product {
+        let propagates = match self.kind {
             // One late probe.
             Kind::LoadBalancer => set.propagation.unwrap_or(interval),
             // Half of those who cache a name cache it for longer than they should.
@@ -328,8 +329,8 @@ impl Product {
             _ => spreads.unwrap_or_default(),
         };
         let leads_away =
-            matches!(self.product, Kind::AppService | Kind::ContainerApps | Kind::Kubernetes);
-        let is_noticed = self.product == Kind::ScaleSet;
+            matches!(self.kind, Kind::AppService | Kind::ContainerApps | Kind::Kubernetes);
+        let is_noticed = self.kind == Kind::ScaleSet;
         Ok(Figures {
             name: intern(self.name()),
             detects,
@@ -348,7 +349,7 @@ impl Product {
             threshold: Some(threshold),
             ..Settings::default()
         };
-        match self.product {
+        match self.kind {
             Kind::ApplicationGateway => Settings { timeout: Some(seconds(30)), ..probing(30, 3) },
             Kind::AppService => Settings { grace: Some(seconds(5)), ..probing(60, 10) },
             Kind::ContainerApps => Settings {

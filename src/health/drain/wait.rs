@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::{Drain, Phase};
-use crate::sync::{Mutex, Ordering};
+use crate::sync::Mutex;
 use crate::time::{Instant, Timer};
 
 /// Who waits for a drain to start, to be taken back, or for the last request.
@@ -152,10 +152,7 @@ impl Future for Closed {
         if Pin::new(&mut self.end).poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        // SeqCst: pairs with the count of a request that enters, which is made before it looks at
-        // the phase. Either it is seen here, or it is turned away.
-        let in_flight = self.end.drain.shared.in_flight.load(Ordering::SeqCst);
-        if in_flight == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if self.end.drain.may_go() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

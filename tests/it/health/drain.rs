@@ -15,6 +15,7 @@ use crate::task::Task;
 /// time until everybody knows, the same when it ends the process itself, and the time that it
 /// leaves then, of which a tenth, at most a second, is for the process to end.
 #[test]
+#[expect(clippy::type_complexity, reason = "it is a table")]
 fn products_at_their_defaults_take_what_the_table_says() {
     #[rustfmt::skip]
     let rows: [(Product, &str, u64, u64, u64, Option<u64>, bool); 8] = [
@@ -200,12 +201,17 @@ fn what_was_called_off_serves_again() {
     assert_eq!(drain.phase(), Phase::Serving);
     assert_eq!(drain.time_until(Phase::Closed), None);
 
-    drain.start(Cause::Termination);
-    assert!(!drain.resume(Cause::Termination), "the process ends, whatever anybody wants");
-    drain.start(Cause::Maintenance);
+    drain.start(Cause::Operator);
     clock.advance(secs(100));
-    assert!(!drain.resume(Cause::Maintenance), "it has come to its end");
-    assert_eq!(drain.phase(), Phase::Closed);
+    assert!(drain.may_go());
+    assert!(drain.resume(Cause::Operator), "also from its end");
+    assert_eq!((drain.phase(), drain.may_go()), (Phase::Serving, false));
+
+    drain.start(Cause::Termination);
+    drain.start(Cause::Maintenance);
+    assert!(!drain.resume(Cause::Termination), "the process ends, whatever anybody wants");
+    assert!(!drain.resume(Cause::Maintenance));
+    assert_eq!(drain.phase(), Phase::NotReady);
 }
 
 #[test]
