@@ -1,7 +1,7 @@
 //! One check: what is asked, how often, and what an answer means.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub(super) struct Settings {
     pub(super) rise: u32,
     pub(super) min_stay: Duration,
     pub(super) flap_detection: bool,
+    /// What is wrong with what it was made from.
+    refused: Option<InvalidConfig>,
 }
 
 impl Check {
@@ -116,8 +118,43 @@ impl Check {
                 rise: 2,
                 min_stay: Duration::ZERO,
                 flap_detection: true,
+                refused: None,
             },
         }
+    }
+
+    /// A check that was asked for with settings that make no sense. It is refused where all checks
+    /// are, when it is added to a registry.
+    pub(super) fn refused(name: String, error: InvalidConfig) -> Self {
+        let expected = format!("not to be run: {error}");
+        let mut check = Self::new(name, move || ready(Finding::down(&expected)));
+        check.settings.refused = Some(error);
+        check
+    }
+
+    /// Runs it once, by itself: without its timeout, its interval and its hysteresis.
+    ///
+    /// For trying a check out, and for tests of one; a registry runs its checks itself. A panic of
+    /// the check comes through.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the run up, as its timeout would.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::health::{Check, Finding};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let mut check = Check::new("disk", || async { Err::<(), _>("read-only") });
+    ///
+    /// assert_eq!(check.run_once().await, Finding::down("read-only"));
+    /// # }
+    /// ```
+    pub fn run_once(&mut self) -> impl Future<Output = Finding> + Send + use<> {
+        self.probe.run()
     }
 
     /// What its failure means for its groups.
@@ -256,6 +293,9 @@ impl Check {
     /// Refuses what makes no sense, and names it.
     pub(super) fn validate(&self) -> Result<(), InvalidConfig> {
         let settings = &self.settings;
+        if let Some(error) = &settings.refused {
+            return Err(error.clone());
+        }
         let day = Duration::from_secs(86_400);
         let rules = [
             ((1..=128).contains(&self.name.len()), "name", "from 1 to 128 bytes long"),
