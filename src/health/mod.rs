@@ -2,6 +2,7 @@
 //! makes it do the right thing.
 
 mod check;
+pub mod checks;
 mod criticality;
 pub mod drain;
 mod finding;

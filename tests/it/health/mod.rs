@@ -9,3 +9,4 @@ mod server_tls;
 mod drain;
 #[cfg(feature = "http")]
 mod drain_http;
+mod checks;
