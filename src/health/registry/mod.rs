@@ -208,6 +208,12 @@ impl Registry {
         shared.cells.index(group).map_or(Verdict::Healthy, |index| shared.verdict(index))
     }
 
+    /// The group called `name`, if there is one: for names that strangers send, which are not kept.
+    #[cfg(feature = "grpc")]
+    pub(super) fn group_named(&self, name: &str) -> Option<Group> {
+        self.shared().cells.iter().find(|group| group.name() == name)
+    }
+
     /// All that is known. Takes the lock that ending runs take, and allocates.
     #[must_use]
     pub fn report(&self) -> Report {
