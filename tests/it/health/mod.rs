@@ -1,5 +1,8 @@
 //! Health: verdicts, checks, and who asks for them.
 
+mod endpoint;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod registry;
 mod server;
 #[cfg(feature = "tls")]
