@@ -42,7 +42,6 @@ pub use body::Body;
 pub use check::Check;
 pub use criticality::Criticality;
 pub use drain::{Drain, Phase};
-pub use drain::Phase;
 #[cfg(feature = "health")]
 #[cfg_attr(docsrs, doc(cfg(feature = "health")))]
 pub use endpoint::{Endpoints, Route};
