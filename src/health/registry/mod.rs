@@ -20,14 +20,13 @@ use super::check::Check;
 use super::heartbeat::{Heartbeat, Pulse};
 use super::signal::{self, Signal};
 use super::warmup::Warmup;
-use super::{Aggregation, Group, Phase, Report, Verdict};
+use super::{Aggregation, Drain, Group, Phase, Report, Verdict};
 use crate::error::InvalidConfig;
 use crate::telemetry::{Environment, Level, Measure};
 
 pub(in crate::health) use self::cells::HEART_OF_START;
 use self::members::Wanted;
 #[allow(unused_imports, reason = "what leaves brings it into use")]
-pub(in crate::health) use self::shared::Leaving;
 pub(in crate::health) use self::shared::Shared;
 
 /// Named checks that run in the background, and what they say of each [`Group`].
@@ -41,8 +40,8 @@ pub(in crate::health) use self::shared::Shared;
 /// |---|---|
 /// | [`Group::LIVENESS`] | if a heartbeat is late; no check can join it |
 /// | [`Group::STARTUP`] | until [`start`](Self::start_with), until each check in it has passed once, and until each [`Warmup`] is done; then never again |
-/// | [`Group::READINESS`] | as long as startup is, from [`Phase::NotReady`] on, and if its checks say so |
-/// | [`Group::REGION`] | while the operator [drains](Self::drain_region) it, while a drain says so that takes the region down, and if its checks say so |
+/// | [`Group::READINESS`] | as long as startup or liveness is, from [`Phase::NotReady`] on, and if its checks say so |
+/// | [`Group::REGION`] | as long as startup or liveness is, while the operator [drains](Self::drain_region) it, while a drain says so that takes the region down, and if its checks say so |
 /// | any other | if its checks say so |
 ///
 /// Checks become a group's verdict by its [`Aggregation`], weighed by their
@@ -280,6 +279,37 @@ impl Registry {
         }
         self.shared().hearts.set_limit(limit);
         Ok(())
+    }
+
+    /// Follows `drain`: from [`Phase::NotReady`] on readiness is down, and so is the region where
+    /// what stands in front [chooses between regions](Drain::takes_region_down).
+    ///
+    /// # Errors
+    ///
+    /// If it follows another one already.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::health::drain::{Cause, Drain, Product};
+    /// use seawall::health::{Group, Registry, Verdict};
+    ///
+    /// let registry = Registry::new();
+    /// let drain = Drain::for_products([Product::load_balancer()]).build()?;
+    /// registry.attach(&drain)?;
+    ///
+    /// drain.start(Cause::Operator);
+    ///
+    /// assert_eq!(registry.verdict(Group::READINESS), Verdict::Down);
+    /// assert_eq!(registry.verdict(Group::LIVENESS), Verdict::Healthy);
+    /// # Ok::<(), seawall::error::InvalidConfig>(())
+    /// ```
+    pub fn attach(&self, drain: &Drain) -> Result<(), InvalidConfig> {
+        if self.shared().attach(drain.clone()) {
+            Ok(())
+        } else {
+            Err(InvalidConfig::new("drain", "the first that is attached"))
+        }
     }
 
     /// Takes the region down by hand, whatever its checks say. `reason` is for those who may see

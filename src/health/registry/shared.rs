@@ -12,19 +12,10 @@ use super::forecast::{Counts, Forecast};
 use super::runner::Place;
 use super::task::{Control, Lane};
 use crate::error::InvalidConfig;
-use crate::health::{Aggregation, Finding, Group, Phase, Verdict};
+use crate::health::{Aggregation, Drain, Finding, Group, Phase, Verdict};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
 use crate::time::{Instant, nanos};
-
-/// What a registry is told of the way out.
-#[allow(dead_code, reason = "the drain brings the first")]
-pub(in crate::health) trait Leaving: Send + Sync {
-    /// How far the instance has come. Lock-free, and without allocation.
-    fn phase(&self) -> Phase;
-    /// Whether the region is down too while this instance leaves.
-    fn takes_region_down(&self) -> bool;
-}
 
 /// Starts a task.
 pub(super) type Spawn = dyn Fn(Task) + Send + Sync;
@@ -37,7 +28,7 @@ pub(in crate::health) struct Shared {
     /// Whether startup is over. It is never taken back.
     pub(super) is_up: AtomicBool,
     is_region_drained: AtomicBool,
-    leaving: OnceLock<Box<dyn Leaving>>,
+    drain: OnceLock<Drain>,
     pub(in crate::health) pulse: Arc<Control>,
     pub(super) state: Mutex<State>,
 }
@@ -73,7 +64,7 @@ impl Shared {
             hearts: Hearts::new(),
             is_up: AtomicBool::new(false),
             is_region_drained: AtomicBool::new(false),
-            leaving: OnceLock::new(),
+            drain: OnceLock::new(),
             pulse: Control::new(None),
             state: Mutex::new(State {
                 entries: BTreeMap::new(),
@@ -111,27 +102,36 @@ impl Shared {
     pub(super) fn is_overridden(&self, index: usize) -> bool {
         match index {
             // Acquire: see above.
-            READINESS => !self.is_up.load(Ordering::Acquire) || self.phase() >= Phase::NotReady,
+            READINESS => self.is_unfit() || self.phase() >= Phase::NotReady,
             REGION => {
                 // Acquire pairs with the release in `drain_region`.
-                self.is_region_drained.load(Ordering::Acquire)
-                    || self.leaving.get().is_some_and(|leaving| {
-                        leaving.takes_region_down() && leaving.phase() >= Phase::NotReady
+                self.is_unfit()
+                    || self.is_region_drained.load(Ordering::Acquire)
+                    || self.drain.get().is_some_and(|drain| {
+                        drain.takes_region_down() && drain.phase() >= Phase::NotReady
                     })
             }
             _ => false,
         }
     }
 
+    /// Whether nobody should send anything here, for the region or for the instance: it has not
+    /// started, or it is wedged.
+    #[inline]
+    fn is_unfit(&self) -> bool {
+        // Acquire pairs with the release of who ended the start.
+        !self.is_up.load(Ordering::Acquire)
+            || self.hearts.verdict(&self.environment.clock) == Verdict::Down
+    }
+
     #[inline]
     pub(super) fn phase(&self) -> Phase {
-        self.leaving.get().map_or(Phase::Serving, |leaving| leaving.phase())
+        self.drain.get().map_or(Phase::Serving, Drain::phase)
     }
 
     /// False if there is one already.
-    #[allow(dead_code, reason = "the drain brings the first")]
-    pub(in crate::health) fn attach(&self, leaving: Box<dyn Leaving>) -> bool {
-        let is_first = self.leaving.set(leaving).is_ok();
+    pub(super) fn attach(&self, drain: Drain) -> bool {
+        let is_first = self.drain.set(drain).is_ok();
         self.sweep();
         is_first
     }

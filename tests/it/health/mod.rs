@@ -1,5 +1,10 @@
-//! Health: verdicts, checks, and who asks for them.
+//! Health: verdicts, checks, drains, and who asks for them.
+#![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
 
+mod checks;
+mod drain;
+#[cfg(feature = "http")]
+mod drain_http;
 mod endpoint;
 #[cfg(feature = "grpc")]
 mod grpc;
@@ -7,9 +12,3 @@ mod registry;
 mod server;
 #[cfg(feature = "tls")]
 mod server_tls;
-//! Health: checks, endpoints, draining.
-#![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
-mod drain;
-#[cfg(feature = "http")]
-mod drain_http;
-mod checks;
