@@ -8,6 +8,7 @@ mod drain_http;
 mod endpoint;
 #[cfg(feature = "grpc")]
 mod grpc;
+mod products;
 mod registry;
 mod server;
 #[cfg(feature = "tls")]
