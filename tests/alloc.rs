@@ -18,6 +18,7 @@ use seawall::circuit_breaker::CircuitBreaker;
 use seawall::error::WrapLayer;
 use seawall::fallback::{FallbackLayer, LastGood};
 use seawall::gate::Keyed;
+use seawall::health::{Check, Group, Registry};
 use seawall::rate_limit::Quota;
 use seawall::retry::Retry;
 use seawall::stack::Stack;
@@ -186,6 +187,25 @@ fn the_last_good_answer() {
         let last_good: LastGood<u64, u64> = LastGood::builder().capacity(64).build().unwrap();
         last_good.layer(|request: &u64| request % 100).classify(odd_fails).layer(inner)
     });
+}
+
+#[test]
+fn a_verdict_of_health() {
+    let registry = Registry::new();
+    let shop = Group::named("shop");
+    registry.add(Check::new("disk", || std::future::ready(true)).groups([shop])).unwrap();
+    registry.signal("failover").unwrap().set(true);
+    registry.start_with(drop);
+    let groups = [Group::STARTUP, Group::LIVENESS, Group::READINESS, Group::REGION, shop];
+    let before = ALLOCATED.get();
+
+    for _ in 0..CALLS {
+        for group in groups {
+            black_box(registry.verdict(black_box(group)));
+        }
+    }
+
+    assert_eq!(ALLOCATED.get() - before, 0);
 }
 
 #[test]

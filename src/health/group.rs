@@ -126,6 +126,8 @@ impl Aggregation {
 mod tests {
     use super::*;
 
+    type Row<'a> = (Aggregation, &'a [(Verdict, u32)], Verdict);
+
     const D: (Verdict, u32) = (Verdict::Down, 1);
     const W: (Verdict, u32) = (Verdict::Degraded, 1);
     const H: (Verdict, u32) = (Verdict::Healthy, 1);
@@ -133,7 +135,7 @@ mod tests {
     #[test]
     fn aggregates_as_the_table_says() {
         use Verdict::{Degraded, Down, Healthy};
-        let rows: &[(Aggregation, &[(Verdict, u32)], Verdict)] = &[
+        let rows: &[Row<'_>] = &[
             (Aggregation::All, &[], Healthy),
             (Aggregation::AtLeast(2), &[], Healthy),
             (Aggregation::All, &[H, H], Healthy),

@@ -48,7 +48,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    pub(super) fn begin(shared: Arc<Shared>, check: Check) -> Result<Self, InvalidConfig> {
+    pub(super) fn begin(shared: Arc<Shared>, mut check: Check) -> Result<Self, InvalidConfig> {
+        check.settings.interval = PERIOD;
         let (id, index) = shared.add_heart(&check.name, check.settings)?;
         Ok(Self { shared, name: check.name.into(), id, index })
     }
@@ -96,7 +97,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// Takes its name and its number.
     pub(super) fn announce(shared: &Arc<Shared>) {
-        let check = Check::new("heartbeat", || std::future::ready(())).local();
+        let check = Check::new("heartbeat", || std::future::ready(())).local().interval(PERIOD);
         let added = shared.add_heart(&check.name, check.settings);
         debug_assert!(matches!(added, Ok((_, HEART_OF_START))), "it is the first of all");
     }

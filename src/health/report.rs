@@ -72,7 +72,8 @@ pub struct CheckReport {
     pub groups: Vec<Group>,
     /// The words to find it by.
     pub tags: Vec<String>,
-    /// The time from one start to the next while all is well.
+    /// The time from one start to the next while all is well. Of a signal the time for which it is
+    /// believed; zero if that is for ever, and of a warm-up.
     pub interval: Duration,
     /// How long its last run took.
     pub took: Option<Duration>,

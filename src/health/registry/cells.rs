@@ -47,12 +47,7 @@ impl Cells {
         }
         let index = self.iter().count();
         let cell = self.cells.get(index)?;
-        let far = Instant::FAR_FUTURE.as_nanos();
-        cell.get_or_init(|| Cell {
-            group,
-            degraded_from: AtomicU64::new(far),
-            down_from: AtomicU64::new(far),
-        });
+        cell.get_or_init(|| Cell::new(group, Forecast::HEALTHY));
         Some(index)
     }
 
@@ -64,22 +59,39 @@ impl Cells {
 
     #[inline]
     pub(super) fn read(&self, index: usize) -> Forecast {
-        let Some(cell) = self.cells.get(index).and_then(OnceLock::get) else {
-            return Forecast::HEALTHY;
-        };
-        // Relaxed: each is all that it says, and nothing is published with it.
-        Forecast {
-            degraded_from: Instant::from_nanos(cell.degraded_from.load(Ordering::Relaxed)),
-            down_from: Instant::from_nanos(cell.down_from.load(Ordering::Relaxed)),
-        }
+        self.cells.get(index).and_then(OnceLock::get).map_or(Forecast::HEALTHY, Cell::read)
     }
 
     /// To be called under the lock.
     pub(super) fn write(&self, index: usize, forecast: Forecast) {
         if let Some(cell) = self.cells.get(index).and_then(OnceLock::get) {
-            cell.degraded_from.store(forecast.degraded_from.as_nanos(), Ordering::Relaxed);
-            cell.down_from.store(forecast.down_from.as_nanos(), Ordering::Relaxed);
+            cell.write(forecast);
         }
+    }
+}
+
+impl Cell {
+    fn new(group: Group, forecast: Forecast) -> Self {
+        Self {
+            group,
+            degraded_from: AtomicU64::new(forecast.degraded_from.as_nanos()),
+            down_from: AtomicU64::new(forecast.down_from.as_nanos()),
+        }
+    }
+
+    #[inline]
+    fn read(&self) -> Forecast {
+        // Relaxed: each is all that it says, and nothing is published with it.
+        Forecast {
+            degraded_from: Instant::from_nanos(self.degraded_from.load(Ordering::Relaxed)),
+            down_from: Instant::from_nanos(self.down_from.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn write(&self, forecast: Forecast) {
+        // Relaxed: see the loads.
+        self.degraded_from.store(forecast.degraded_from.as_nanos(), Ordering::Relaxed);
+        self.down_from.store(forecast.down_from.as_nanos(), Ordering::Relaxed);
     }
 }
 
@@ -158,3 +170,44 @@ pub(super) const MAX_HEARTS: usize = 16;
 /// The heart of what runs the checks.
 pub(in crate::health) const HEART_OF_START: usize = 0;
 const DEFAULT_LIMIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[cfg(seawall_loom)]
+mod loom_tests {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::*;
+
+    /// What a reader sees lies between what was written before and after, and whether it is up is
+    /// never made up.
+    #[test]
+    fn loom_a_reader_sees_nothing_worse_or_better_than_what_was_written() {
+        let far = Instant::FAR_FUTURE;
+        let start = Instant::default();
+        let down = Forecast { degraded_from: start, down_from: start };
+        let degraded = Forecast { degraded_from: start, down_from: far };
+        for (before, after) in [
+            (Forecast::HEALTHY, down),
+            (down, Forecast::HEALTHY),
+            (down, degraded),
+            (degraded, Forecast::HEALTHY),
+        ] {
+            loom::model(move || {
+                let cell = Arc::new(Cell::new(Group::REGION, before));
+                let writer = {
+                    let cell = Arc::clone(&cell);
+                    thread::spawn(move || cell.write(after))
+                };
+
+                let seen = cell.read().at(start);
+
+                let (one, other) = (before.at(start), after.at(start));
+                assert!(one.min(other) <= seen && seen <= one.max(other), "{seen}");
+                writer.join().unwrap();
+                assert_eq!(cell.read(), after);
+            });
+        }
+    }
+}

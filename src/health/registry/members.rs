@@ -143,7 +143,7 @@ impl Shared {
     }
 
     /// Runs all checks, and those that will be added, by `spawn`.
-    pub(super) fn start(self: &Arc<Self>, spawn: Arc<Spawn>, pulse: Option<Task>) {
+    pub(super) fn start(self: &Arc<Self>, spawn: &Arc<Spawn>, pulse: Option<Task>) {
         let mut state = self.state.lock();
         state.has_started = true;
         let runners: Vec<_> = state
@@ -152,7 +152,7 @@ impl Shared {
             .filter_map(|entry| self.runner(entry, state.checks))
             .chain(pulse)
             .collect();
-        let old = state.spawn.replace(Arc::clone(&spawn));
+        let old = state.spawn.replace(Arc::clone(spawn));
         let news = self.evaluate(&mut state);
         drop(state);
         // The user's, and so dropped under no lock.

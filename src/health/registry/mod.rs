@@ -28,6 +28,7 @@ pub(in crate::health) use self::cells::HEART_OF_START;
 use self::members::Wanted;
 #[allow(unused_imports, reason = "what leaves brings it into use")]
 pub(in crate::health) use self::shared::Shared;
+use self::shared::Spawn;
 
 /// Named checks that run in the background, and what they say of each [`Group`].
 ///
@@ -58,7 +59,8 @@ pub(in crate::health) use self::shared::Shared;
 /// random point of the first interval. Time during which nobody polled the tasks is not made up
 /// for. A run that exceeds its [timeout](Check::timeout) is dropped and counts as down; so does a
 /// panic of the closure or of its future, which goes no further (unless panics abort the process).
-/// A closure that blocks its thread blocks the runtime: that is what the heartbeat finds out.
+/// A closure that blocks its thread blocks the runtime: that is what the heartbeat finds out. One
+/// that holds the registry itself keeps it there until the check is [removed](Self::remove).
 ///
 /// When findings change the verdict of a check is said at [`Check::fall`], [`Check::rise`],
 /// [`Check::min_stay`] and [`Check::flap_detection`].
@@ -139,6 +141,7 @@ impl Registry {
     /// Says whether there was one.
     ///
     /// Its task ends as soon as its runtime polls it.
+    #[expect(clippy::must_use_candidate, reason = "who takes it out may know that it is there")]
     pub fn remove(&self, name: &str) -> bool {
         self.shared().remove(name, None)
     }
@@ -188,7 +191,7 @@ impl Registry {
     {
         let shared = self.shared();
         let pulse = Pulse::begin(shared);
-        shared.start(Arc::new(spawn), pulse);
+        shared.start(&(Arc::new(spawn) as Arc<Spawn>), pulse);
     }
 
     /// Ends all tasks, and drops the runs that are under way. What is known stays, until it is
@@ -232,7 +235,8 @@ impl Registry {
     ///
     /// As [`add`](Self::add).
     pub fn signal(&self, signal: impl Into<signal::Config>) -> Result<Signal, InvalidConfig> {
-        let (check, time_to_live) = signal.into().validate()?;
+        let (mut check, time_to_live) = signal.into().validate()?;
+        check.settings.interval = time_to_live.unwrap_or_default();
         let groups = check.groups_or_default();
         let wanted = Wanted::Signal(time_to_live);
         let id = self.shared().add(&check.name, check.settings, &groups, wanted)?;
@@ -245,8 +249,9 @@ impl Registry {
     ///
     /// As [`add`](Self::add).
     pub fn warmup(&self, name: impl Into<String>) -> Result<Warmup, InvalidConfig> {
-        let check = Check::new(name, || std::future::ready(())).local();
+        let mut check = Check::new(name, || std::future::ready(())).local();
         check.validate()?;
+        check.settings.interval = Duration::ZERO;
         let id =
             self.shared().add(&check.name, check.settings, &[Group::STARTUP], Wanted::Warmup)?;
         Ok(Warmup::new(Arc::clone(self.shared()), check.name.into(), id))

@@ -332,3 +332,55 @@ pub(super) const CHECK: &str = "health_check";
 pub(super) const MAX_ENTRIES: usize = 1_024;
 /// So many checks may start together.
 const AT_ONCE: usize = 32;
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use std::sync::atomic::AtomicU8;
+
+    use super::*;
+    use crate::health::Registry;
+
+    struct Drain {
+        phase: Arc<AtomicU8>,
+        takes_region_down: bool,
+    }
+
+    impl Leaving for Drain {
+        fn phase(&self) -> Phase {
+            PHASES[usize::from(self.phase.load(Ordering::Relaxed))]
+        }
+
+        fn takes_region_down(&self) -> bool {
+            self.takes_region_down
+        }
+    }
+
+    const PHASES: [Phase; 5] =
+        [Phase::Serving, Phase::NotReady, Phase::Closing, Phase::Rejecting, Phase::Closed];
+
+    #[test]
+    fn readiness_falls_with_the_drain_and_liveness_never() {
+        for takes_region_down in [false, true] {
+            let registry = Registry::new();
+            registry.start_with(|_| {});
+            let phase = Arc::new(AtomicU8::new(0));
+            let drain = || Box::new(Drain { phase: Arc::clone(&phase), takes_region_down });
+            assert!(registry.shared().attach(drain()));
+            assert!(!registry.shared().attach(drain()), "one is enough");
+
+            for (number, expected) in (0..).zip(PHASES) {
+                phase.store(number, Ordering::Relaxed);
+                let serves = number == 0;
+
+                assert_eq!(registry.phase(), expected);
+                assert_eq!(registry.verdict(Group::READINESS).is_up(), serves, "{expected}");
+                let region = serves || !takes_region_down;
+                assert_eq!(registry.verdict(Group::REGION).is_up(), region, "{expected}");
+                assert!(registry.verdict(Group::LIVENESS).is_up());
+                assert!(registry.verdict(Group::STARTUP).is_up());
+                assert_eq!(registry.report().phase, expected);
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::quiet::Quiet;
+use super::quiet::{Quiet, quietly};
 use crate::health::check::Probe;
 use crate::sync::Mutex;
 use crate::time::Instant;
@@ -44,7 +44,7 @@ impl Control {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -141,14 +141,54 @@ impl Lane {
         turn.is_taken = false;
         let waiting = std::mem::take(&mut turn.waiting);
         drop(turn);
-        for waker in waiting {
-            waker.wake();
-        }
+        waiting.into_iter().for_each(wake);
     }
 
     /// Whether it matters no more to a check of that name that is put in `now`.
     pub(in crate::health) fn is_forgotten(&self, now: Instant, longest: Duration) -> bool {
         let turn = self.turn.lock();
         !turn.is_taken && turn.last.is_none_or(|last| now >= last + longest)
+    }
+}
+
+/// Wakers are the executor's: what they do is nothing that a check's end hangs on.
+fn wake(waker: Waker) {
+    let _panicked = quietly(|| waker.wake());
+}
+
+#[cfg(test)]
+#[cfg(seawall_loom)]
+mod loom_tests {
+    use loom::thread;
+
+    use super::*;
+
+    /// Whoever starts it anew is either told to spawn it, or it goes on: never both, never
+    /// neither.
+    #[test]
+    fn loom_a_task_that_is_stopped_and_started_is_there_once() {
+        loom::model(|| {
+            let control = Control::new(None);
+            assert!(control.start());
+            let task = {
+                let control = Arc::clone(&control);
+                thread::spawn(move || {
+                    let cx = Context::from_waker(Waker::noop());
+                    loop {
+                        if control.goes_on(&cx) {
+                            return true;
+                        }
+                        if control.leave(None).is_ok() {
+                            return false;
+                        }
+                    }
+                })
+            };
+
+            control.stop();
+            let is_to_be_spawned = control.start();
+
+            assert_eq!(task.join().unwrap(), !is_to_be_spawned);
+        });
     }
 }

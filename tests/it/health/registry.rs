@@ -1,5 +1,7 @@
 //! The registry by its public API, on a clock that is moved by hand.
 
+#![expect(clippy::disallowed_types, reason = "plain state of a test")]
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};
@@ -161,6 +163,12 @@ fn a_panic_goes_nowhere() {
             panic!("in a drop");
         }
     }
+    fn panics() {
+        panic!("in it");
+    }
+    fn throws() {
+        panic_any(Bomb);
+    }
 
     let world = World::new();
     let (runs, up) = (Count::default(), Flag::default());
@@ -168,22 +176,8 @@ fn a_panic_goes_nowhere() {
         .registry
         .add(Check::new("closure", || -> std::future::Ready<()> { panic!("in it") }))
         .unwrap();
-    world
-        .registry
-        .add(Check::new("future", || async {
-            if true {
-                panic!("in it")
-            }
-        }))
-        .unwrap();
-    world
-        .registry
-        .add(Check::new("payload", || async {
-            if true {
-                panic_any(Bomb)
-            }
-        }))
-        .unwrap();
+    world.registry.add(Check::new("future", || async { panics() })).unwrap();
+    world.registry.add(Check::new("payload", || async { throws() })).unwrap();
     world
         .registry
         .add(Check::new("end", || {
@@ -642,7 +636,7 @@ fn changes_are_told_once_also_those_that_time_alone_makes() {
     ];
     assert_eq!(news, expected);
 
-    // The check's task hangs in its closure's thread, as it were; the heartbeat's does not.
+    // Nobody sets the signal again, and the heartbeat finds out.
     assert!(world.registry.remove("told db"));
     let signal = Signal::builder("told").time_to_live(Duration::from_secs(5));
     world.registry.signal(signal).unwrap().set(true);
@@ -754,6 +748,60 @@ fn policies_are_checks() {
 }
 
 #[test]
+fn a_check_that_flaps_is_degraded_until_it_has_calmed() {
+    let world = World::new();
+    let (runs, up) = (Count::default(), Flag::default());
+    let shown = Group::named("not calmed");
+    world.registry.add(counted("flaps", &runs, &up)).unwrap();
+    world
+        .registry
+        .add(counted("ignored", &runs, &up).groups([shown]).flap_detection(false))
+        .unwrap();
+    world.start();
+
+    for run in 0..20 {
+        up.set(run % 2 == 1);
+        world.advance(10);
+    }
+    assert_eq!((world.verdict(Group::REGION), world.verdict(shown)), (Degraded, Healthy));
+    let report = world.registry.report();
+    let flapping: Vec<_> =
+        report.checks.iter().filter(|check| check.flapping).map(|check| &check.name).collect();
+    assert_eq!(flapping, ["flaps"]);
+
+    for _ in 0..20 {
+        world.advance(10);
+    }
+    assert_eq!(world.verdict(Group::REGION), Healthy);
+}
+
+#[cfg(feature = "health")]
+#[tokio::test(start_paused = true)]
+async fn runs_on_the_current_runtime() {
+    let environment = Environment::new().clock(Clock::tokio());
+    let registry = Registry::new_in(&environment);
+    let (runs, up) = (Count::default(), Flag::default());
+    registry.add(counted("db", &runs, &up)).unwrap();
+    registry
+        .add(Check::new("slow", || tokio::time::sleep(Duration::from_secs(2))).local().jitter(0.0))
+        .unwrap();
+    registry.start().unwrap();
+
+    tokio::time::sleep(Duration::from_millis(1_999)).await;
+    assert_eq!((runs.get(), registry.verdict(Group::READINESS)), (1, Down));
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+
+    assert_eq!((runs.get(), registry.verdict(Group::READINESS)), (361, Healthy));
+    assert_eq!(registry.verdict(Group::LIVENESS), Healthy);
+}
+
+#[cfg(feature = "health")]
+#[test]
+fn without_a_runtime_it_says_so() {
+    assert!(Registry::new().start().is_err());
+}
+
+#[test]
 fn criticality_decides_what_a_failure_means() {
     for (criticality, expected) in [
         (Criticality::Critical, Down),
@@ -822,7 +870,7 @@ impl World {
     }
 
     fn lose_tasks(&self) {
-        self.executor.0.lock().unwrap().tasks.clear();
+        self.executor.0.lock().unwrap().all.clear();
     }
 }
 
@@ -834,7 +882,7 @@ struct Executor(Arc<Mutex<Tasks>>);
 
 #[derive(Default)]
 struct Tasks {
-    tasks: Vec<(usize, Option<Task>)>,
+    all: Vec<(usize, Option<Task>)>,
     woken: VecDeque<usize>,
     next: usize,
 }
@@ -852,7 +900,7 @@ impl Executor {
         let mut tasks = self.0.lock().unwrap();
         tasks.next += 1;
         let number = tasks.next;
-        tasks.tasks.push((number, Some(task)));
+        tasks.all.push((number, Some(task)));
         tasks.woken.push_back(number);
     }
 
@@ -860,7 +908,7 @@ impl Executor {
         loop {
             let mut tasks = self.0.lock().unwrap();
             let Some(number) = tasks.woken.pop_front() else { return };
-            let Some(place) = tasks.tasks.iter_mut().find(|(other, _)| *other == number) else {
+            let Some(place) = tasks.all.iter_mut().find(|(other, _)| *other == number) else {
                 continue;
             };
             let Some(mut task) = place.1.take() else { continue };
@@ -868,17 +916,17 @@ impl Executor {
             let waker = Waker::from(Arc::new(Woken(number, self.clone())));
             let is_done = task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
             let mut tasks = self.0.lock().unwrap();
-            let at = tasks.tasks.iter().position(|(other, _)| *other == number);
+            let at = tasks.all.iter().position(|(other, _)| *other == number);
             match at {
-                Some(at) if is_done => drop(tasks.tasks.swap_remove(at)),
-                Some(at) => tasks.tasks[at].1 = Some(task),
+                Some(at) if is_done => drop(tasks.all.swap_remove(at)),
+                Some(at) => tasks.all[at].1 = Some(task),
                 None => {}
             }
         }
     }
 
     fn tasks(&self) -> usize {
-        self.0.lock().unwrap().tasks.len()
+        self.0.lock().unwrap().all.len()
     }
 }
 
@@ -945,7 +993,7 @@ impl Flights {
             async move {
                 let _flight = flight;
                 match sleep {
-                    Some(sleep) => drop(sleep.run(|| pending::<Result<(), ()>>()).await),
+                    Some(sleep) => drop(sleep.run(pending::<Result<(), ()>>).await),
                     None => pending().await,
                 }
             }
