@@ -97,7 +97,7 @@ impl Ends {
     }
 
     /// What `first` gives, unless the connection has to end before.
-    #[cfg(feature = "tls")]
+    #[cfg(any(test, feature = "tls"))]
     pub(super) async fn before_head<F>(&mut self, first: F) -> Option<F::Output>
     where
         F: Future,
@@ -210,4 +210,145 @@ where
     }
     let _ = transport.shutdown().await;
     let _ = tokio::io::copy(&mut transport.take(REST), &mut tokio::io::sink()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, pending, ready};
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+    use tower::service_fn;
+
+    use super::{End, Ends, Limits, serve};
+    use crate::health::server::stop::Stop;
+    use crate::health::server::table::{Place, Table};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_for_the_first_head_counts_from_the_beginning() {
+        let (mut ends, place, limits, _stop) = ends(&Table::new(1));
+        let (ours, _theirs) = duplex(1024);
+        let begin = Instant::now();
+
+        let early = ends.before_head(tokio::time::sleep(3 * SECOND / 2)).await;
+        assert_eq!(early, Some(()));
+        let (_, end) = run(ours, place, &limits, ends).await;
+
+        assert_eq!(end, End::Closed);
+        assert_eq!(begin.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_before_the_first_head_has_no_more_time_than_that() {
+        let (mut ends, _place, _limits, _stop) = ends(&Table::new(1));
+        let begin = Instant::now();
+
+        assert_eq!(ends.before_head(pending::<()>()).await, None);
+        assert_eq!(begin.elapsed().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pushed_out_connection_ends_at_once() {
+        let table = Table::new(1);
+        let (mut first, _place, _limits, _stop) = ends(&table);
+        let (second, place, limits, _stop) = ends_of(&table, 2);
+        let begin = Instant::now();
+
+        assert_eq!(first.before_head(pending::<()>()).await, None);
+        let (ours, _theirs) = duplex(1024);
+        let (_third, ..) = ends_of(&table, 3);
+        assert_eq!(run(ours, place, &limits, second).await.1, End::Cut);
+
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_moves_the_end_to_the_limit_and_no_further() {
+        let (ends, place, limits, _stop) = ends(&Table::new(1));
+        let (ours, mut theirs) = duplex(1024);
+        theirs.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let begin = Instant::now();
+
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let never = service_fn(|_: Request<()>| pending::<Result<Response<Empty<&[u8]>>, ()>>());
+        let (_, end) = serve(ours, peer, never, &limits, place, ends).await;
+
+        assert_eq!(end, End::Cut);
+        assert_eq!(begin.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_peer_that_goes_on_sending_is_not_heard_for_long() {
+        let (ends, place, limits, _stop) = ends(&Table::new(1));
+        let (ours, theirs) = duplex(1024);
+        let (mut reader, mut writer) = tokio::io::split(theirs);
+        let begin = Instant::now();
+
+        let sending = async {
+            let head = b"POST / HTTP/1.1\r\ncontent-length: 9999\r\n\r\n";
+            writer.write_all(head).await.unwrap();
+            while writer.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(SECOND / 10).await;
+            }
+        };
+        let mut answer = String::new();
+        let serving = async {
+            drop(run(ours, place, &limits, ends).await);
+            begin.elapsed()
+        };
+        let (served, (), read) = tokio::join!(serving, sending, reader.read_to_string(&mut answer));
+
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert_eq!(read.unwrap(), answer.len());
+        assert_eq!(served.as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_an_idle_connection_and_not_one_at_work() {
+        let (ends, place, limits, stop) = ends(&Table::new(1));
+        let (ours, mut theirs) = duplex(1024);
+        let begin = Instant::now();
+        let serving = tokio::spawn(async move { run(ours, place, &limits, ends).await.1 });
+        theirs.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let read = theirs.read(&mut [0; 1024]).await.unwrap();
+        assert!(read > 0);
+
+        stop.send_replace(Stop::Gracefully);
+
+        assert_eq!(serving.await.unwrap(), End::Closed);
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    /// With keep-alive, 2 s for a head and 10 s for all.
+    fn ends(table: &Table) -> (Ends, Place, Limits, watch::Sender<Stop>) {
+        ends_of(table, 1)
+    }
+
+    fn ends_of(table: &Table, host: u8) -> (Ends, Place, Limits, watch::Sender<Stop>) {
+        let limits = Limits::new(2 * SECOND, 10 * SECOND, true, 8 * 1024, 16);
+        let (place, evicted) = table.admit(Ipv4Addr::new(127, 0, 0, host).into());
+        let (stop, stopped) = watch::channel(Stop::No);
+        (Ends::new(&limits, evicted, stopped), place, limits, stop)
+    }
+
+    async fn run(
+        transport: DuplexStream,
+        place: Place,
+        limits: &Limits,
+        ends: Ends,
+    ) -> (DuplexStream, End) {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let service = service_fn(|_: Request<()>| -> Ready<Result<_, Infallible>> {
+            ready(Ok(Response::new(Empty::<&[u8]>::new())))
+        });
+        serve(transport, peer, service, limits, place, ends).await
+    }
 }

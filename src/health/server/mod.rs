@@ -109,6 +109,8 @@ mod table;
 mod thread;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(any(test, all(fuzzing, feature = "test-util")))]
+mod wire;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -124,6 +126,8 @@ use tower_service::Service;
 pub use config::Config;
 pub use error::ServeError;
 pub use prolong::Prolong;
+#[cfg(all(fuzzing, feature = "test-util"))]
+pub use wire::check as check_socket;
 
 use crate::error::BoxError;
 use crate::sync::Mutex;
