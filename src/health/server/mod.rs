@@ -4,36 +4,24 @@
 //! # Example
 //!
 //! ```
-//! use std::convert::Infallible;
-//!
-//! use http::{Request, Response, StatusCode};
-//! use http_body_util::Full;
-//! use seawall::health::Server;
+//! use seawall::health::{Endpoints, Registry, Server};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! use tokio::net::TcpStream;
-//! use tower::service_fn;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Any tower service over `http` will do.
-//! let service = service_fn(|request: Request<()>| async move {
-//!     let (status, body) = match request.uri().path() {
-//!         "/livez" => (StatusCode::OK, &b"ok"[..]),
-//!         _ => (StatusCode::NOT_FOUND, &b"no such path"[..]),
-//!     };
-//!     let mut response = Response::new(Full::new(body));
-//!     *response.status_mut() = status;
-//!     Ok::<_, Infallible>(response)
-//! });
+//! let registry = Registry::new();
+//! registry.start()?;
+//! // Any other tower service over `http` will do as well.
+//! let endpoints = Endpoints::builder().build(&registry)?;
 //!
-//! let server = Server::builder().address(([127, 0, 0, 1], 0).into()).serve(service)?;
+//! let server = Server::builder().address(([127, 0, 0, 1], 0).into()).serve(endpoints)?;
 //!
 //! let mut probe = TcpStream::connect(server.local_addr()).await?;
 //! probe.write_all(b"GET /livez HTTP/1.1\r\nhost: me\r\n\r\n").await?;
 //! let mut answer = String::new();
 //! probe.read_to_string(&mut answer).await?;
 //! assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
-//! assert!(answer.ends_with("\r\n\r\nok"));
 //!
 //! server.close().await;
 //! # Ok(())

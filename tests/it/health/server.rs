@@ -16,7 +16,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use seawall::error::BoxError;
 use seawall::health::server::{Config, Prolong, ServeError};
-use seawall::health::{Peer, Server};
+use seawall::health::{Endpoints, Peer, Registry, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -119,6 +119,23 @@ async fn requests_get_what_the_table_says() {
         assert_harmless(&answer);
         assert_eq!(status(&probe(server.local_addr()).await), Some(200), "after {name}");
     }
+}
+
+#[tokio::test]
+async fn the_endpoints_are_served() {
+    let registry = Registry::new();
+    registry.start().unwrap();
+    let endpoints = Endpoints::builder().build(&registry).unwrap();
+    let server = short().serve(endpoints).unwrap();
+    let at = server.local_addr();
+
+    for (path, expected) in [("/livez", 200), ("/health", 401), ("/cAnArY-4f1d", 404)] {
+        let answer = get(at, path).await;
+        assert_eq!(status(&answer), Some(expected), "{answer}");
+        assert_harmless(&answer);
+    }
+    let answer = exchange(at, b"PATCH /livez HTTP/1.1\r\n\r\n").await;
+    assert_eq!(status(&answer), Some(405), "{answer}");
 }
 
 #[tokio::test]
