@@ -51,6 +51,7 @@
 //! |---|---|
 //! | `http` | classification, `Retry-After`, idempotency, replay of bodies |
 //! | `client` | a ready-made client over hyper-util and rustls |
+//! | `azure` | instance metadata and scheduled maintenance of Azure's virtual machines |
 //! | `tracing` | events and spans |
 //! | `opentelemetry` | events and levels as metrics |
 //! | `serde` | configuration from any format |
@@ -60,6 +61,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod azure;
 pub mod backoff;
 pub mod budget;
 pub mod bulkhead;

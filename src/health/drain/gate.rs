@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Drain, Phase};
+use super::Drain;
+#[cfg(feature = "http")]
+use super::Phase;
 use crate::error::{Reason, Rejection};
 use crate::gate::{Gate, GateLayer, GateService};
 use crate::outcome::{ByResult, Outcome};
@@ -124,6 +126,7 @@ pub struct Permit {
     drain: Drain,
 }
 
+#[cfg(feature = "http")]
 impl Permit {
     /// How far the drain has come.
     pub(super) fn phase(&self) -> Phase {

@@ -271,6 +271,13 @@ impl Drain {
         self.begin(cause, now, Some(own.map_or(left, |own| own.min(left))));
     }
 
+    /// Starts to leave, for `cause`, so that all is over within that time from now on.
+    ///
+    /// If it is under way already, no phase ends later than it would have.
+    pub fn start_within(&self, cause: Cause, time: Duration) {
+        self.start_by(cause, self.shared.clock.now() + time);
+    }
+
     fn begin(&self, cause: Cause, now: Instant, limit: Option<Duration>) {
         let shared = &*self.shared;
         let mut told = shared.told.lock();
