@@ -1,0 +1,271 @@
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use http::StatusCode;
+use seawall::Reason;
+use seawall::azure::Imds;
+use seawall::azure::imds::{Config, ImdsError, Instance};
+use seawall::telemetry::Environment;
+use seawall::time::Clock;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::fake::{Fake, Turn};
+
+#[tokio::test]
+async fn asks_over_the_wire_as_the_service_wants_it() {
+    let fake = Fake::new();
+    let imds = Imds::builder().endpoint(fake.listen().await).build().unwrap();
+
+    let instance = imds.instance().await.unwrap();
+    let again = imds.clone().instance().await.unwrap();
+
+    assert_eq!(instance.region(), Some("westeurope"));
+    assert_eq!(instance.zone(), Some("2"));
+    assert_eq!(instance.physical_zone(), Some("westeurope-az3"));
+    assert_eq!((instance.fault_domain(), instance.update_domain()), (Some("1"), None));
+    assert_eq!((instance.name(), instance.scale_set()), (Some("shop_1"), Some("shop")));
+    assert_eq!(instance.vm_id(), Some("02aab8a4"));
+    assert_eq!(instance.resource_id(), Some("/subscriptions/8d10da13/vm/shop_1"));
+    assert!(!instance.is_spot());
+    assert_eq!(instance, again);
+    assert_eq!(fake.violations(), [""; 0]);
+    assert_eq!(fake.seen().len(), 1, "what is known is not asked for again");
+}
+
+#[tokio::test]
+async fn the_request_on_the_wire_holds_no_more_than_it_should() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let imds = Imds::builder().endpoint(format!("http://{}/", listener.local_addr().unwrap()));
+    let imds = imds.build().unwrap();
+    let asking = tokio::spawn(async move { imds.instance().await });
+
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = vec![0; 4096];
+    let length = stream.read(&mut head).await.unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+
+    let head = String::from_utf8(head[..length].to_vec()).unwrap().to_lowercase();
+    let mut lines: Vec<_> = head.trim().split("\r\n").collect();
+    assert_eq!(lines.remove(0), "get /metadata/instance/compute?api-version=2023-11-15 http/1.1");
+    lines.retain(|line| !line.starts_with("host: 127.0.0.1:"));
+    lines.sort_unstable();
+    assert_eq!(lines, ["accept: application/json", "metadata: true"]);
+    assert_eq!(*asking.await.unwrap().unwrap(), Instance::default());
+}
+
+#[tokio::test]
+async fn where_there_is_no_such_service_it_says_so_and_remembers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let clock = Clock::manual();
+    let imds = Imds::builder().endpoint(format!("http://{address}"));
+    let imds = imds.build_in(&Environment::new().clock(clock.clone())).unwrap();
+
+    assert!(matches!(imds.instance().await, Err(ImdsError::Absent)));
+    // Now there is one; but for a minute that is not even looked for.
+    let listener = TcpListener::bind(address).await.unwrap();
+    clock.advance(Duration::from_millis(59_999));
+    assert!(matches!(imds.instance().await, Err(ImdsError::Absent)));
+    clock.advance(Duration::from_millis(1));
+    let asking = tokio::spawn(async move { imds.instance().await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+
+    assert!(asking.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let fake = Fake::new();
+    let imds = Imds::builder().endpoint(fake.listen().await).build().unwrap();
+    fake.then(Turn::Status(302, &[("location", "/metadata/versions")]));
+
+    let error = imds.instance().await.unwrap_err();
+
+    assert!(matches!(error, ImdsError::Status { status: StatusCode::FOUND, .. }), "{error}");
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_given_up_at_the_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let imds = Imds::builder().endpoint(format!("http://{}", listener.local_addr().unwrap()));
+    let imds = imds.build().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x1_0000], b"\r\n"].concat();
+        let mut sent = 0_u64;
+        loop {
+            match stream.write_all(&chunk).await {
+                Ok(()) => sent += 0x1_0000,
+                Err(error) => break (sent, error.kind()),
+            }
+        }
+    });
+
+    assert!(matches!(imds.instance().await, Err(ImdsError::TooLarge)));
+
+    let (sent, end) = server.await.unwrap();
+    assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{end:?}");
+    // The limit, and what the sockets of both ends hold.
+    assert!(sent < 16 * 1024 * 1024, "{sent} bytes were taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_gone_is_asked_again_for_70_seconds_and_no_longer() {
+    let fake = Fake::new();
+    for _ in 0..4 {
+        fake.then(Turn::Status(410, &[]));
+    }
+    assert!(fake.client().instance().await.is_ok());
+    assert_eq!(fake.seen().len(), 5);
+
+    for _ in 0..10_000 {
+        fake.then(Turn::Status(410, &[]));
+    }
+    let start = Instant::now();
+    let error = fake.client().instance().await.unwrap_err();
+
+    assert!(matches!(error, ImdsError::Status { status: StatusCode::GONE, .. }), "{error}");
+    assert!(start.elapsed() <= Duration::from_secs(71), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(60), "{:?}", start.elapsed());
+    assert_eq!(fake.violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_service_is_asked_again_when_it_says() {
+    let fake = Fake::new();
+    fake.then(Turn::Status(429, &[("retry-after", "7")]));
+    let start = Instant::now();
+
+    assert!(fake.client().instance().await.is_ok());
+
+    assert!(start.elapsed() >= Duration::from_secs(7), "{:?}", start.elapsed());
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_a_moment_is_asked_again() {
+    let fake = Fake::new();
+    fake.then(Turn::Status(500, &[]));
+    fake.then(Turn::Broken);
+    fake.then(Turn::Late(Duration::from_secs(3_600)));
+
+    assert!(fake.client().instance().await.is_ok());
+    assert_eq!(fake.seen().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_answers_is_given_up() {
+    let fake = Fake::new();
+    for _ in 0..100 {
+        fake.then(Turn::Late(Duration::from_secs(3_600)));
+    }
+    let start = Instant::now();
+
+    let error = fake.client().instance().await.unwrap_err();
+
+    assert!(matches!(error, ImdsError::Rejected(why) if why.reason() == Reason::TimedOut));
+    assert!(start.elapsed() <= Duration::from_secs(71), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_service_is_asked_in_its_own_version() {
+    let fake = Fake::new();
+    fake.then(Turn::Status(400, &[]));
+
+    assert!(fake.client().instance().await.is_ok());
+
+    let asked: Vec<_> = fake.seen().into_iter().map(|(_, what)| what).collect();
+    let instance = "GET /metadata/instance/compute";
+    assert_eq!(asked, [instance, "GET /metadata/versions", instance]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_is_an_error_and_not_asked_for_again() {
+    let fake = Fake::new();
+    for text in ["", "[]", "{\"name\":", "\u{0}", "null", "7"] {
+        fake.then(Turn::Text(text.into()));
+        let error = fake.client().instance().await.unwrap_err();
+        assert!(matches!(error, ImdsError::Malformed), "{text:?}: {error}");
+    }
+    fake.then(Turn::Text("[".repeat(100_000)));
+    assert!(matches!(fake.client().instance().await, Err(ImdsError::Malformed)));
+    fake.then(Turn::Text(" ".repeat(1024 * 1024 + 1)));
+    assert!(matches!(fake.client().instance().await, Err(ImdsError::TooLarge)));
+    assert_eq!(fake.seen().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_tells_nothing_of_what_the_service_said() {
+    let fake = Fake::new();
+    fake.then(Turn::Status(404, &[]));
+
+    let error = fake.client().instance().await.unwrap_err();
+
+    assert_eq!(error.to_string(), "the instance metadata service answered 404");
+    assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strange_types_are_read_as_far_as_they_can_be() {
+    let fake = Fake::new();
+    fake.instance(json!({"name": 7, "zone": null, "location": ["x"], "priority": "spot"}));
+
+    let instance = fake.client().instance().await.unwrap();
+
+    assert_eq!((instance.name(), instance.zone(), instance.region()), (Some("7"), None, None));
+    assert!(instance.is_spot());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_makes_no_more_requests_than_a_machine_may() {
+    let fake = Fake::new();
+    let imds = fake.client();
+    for _ in 0..40 {
+        fake.then(Turn::Text("nonsense".into()));
+    }
+    let herd: Vec<_> = (0..40)
+        .map(|_| {
+            let imds = imds.clone();
+            tokio::spawn(async move { imds.instance().await })
+        })
+        .collect();
+    for one in herd {
+        assert!(matches!(one.await.unwrap(), Err(ImdsError::Malformed)));
+    }
+
+    assert_eq!(fake.seen().len(), 40);
+    assert_eq!(fake.violations(), [""; 0]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_by_name() {
+    let zero = Duration::ZERO;
+    let rows: [(Config, &str); 13] = [
+        (Imds::builder().endpoint(""), "endpoint"),
+        (Imds::builder().endpoint("169.254.169.254"), "endpoint"),
+        (Imds::builder().endpoint("https://169.254.169.254"), "endpoint"),
+        (Imds::builder().endpoint("http://169.254.169.254/metadata"), "endpoint"),
+        (Imds::builder().endpoint("http://me@169.254.169.254"), "endpoint"),
+        (Imds::builder().endpoint("http://a b"), "endpoint"),
+        (Imds::builder().connect_timeout(zero), "connect_timeout"),
+        (Imds::builder().timeout(zero), "timeout"),
+        (Imds::builder().retry_for(zero), "retry_for"),
+        (Imds::builder().per_second(0), "per_second"),
+        (Imds::builder().per_second(21), "per_second"),
+        (Imds::builder().max_body(0), "max_body"),
+        (Imds::builder().absent_for(Duration::MAX), "absent_for"),
+    ];
+    for (config, field) in rows {
+        assert_eq!(config.build().unwrap_err().field(), field, "{config:?}");
+    }
+}
