@@ -43,10 +43,13 @@
 //! ```no_run
 //! # #[cfg(feature = "health")]
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use seawall::health::Registry;
 //! use seawall::health::drain::{Drain, Product};
 //!
 //! let drain = Drain::for_products([Product::kubernetes()]).build()?;
-//! // ... registry.attach(&drain), and `drain.http_layer()` around the application's own service ...
+//! let registry = Registry::new();
+//! registry.attach(&drain)?;
+//! // ... and `drain.http_layer()` around the application's own service ...
 //! # let server = std::future::pending::<()>();
 //!
 //! tokio::select! {

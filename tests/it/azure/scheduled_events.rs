@@ -150,7 +150,7 @@ async fn two_machines_that_are_deleted_each_approve_for_themselves() {
 
     assert_eq!(fake.approved(), ["one", "two"]);
     assert!(first.log().contains(&"31 started terminate".to_owned()), "{:?}", first.log());
-    assert!(second.log().contains(&"31 started terminate".to_owned()), "{:?}", second.log());
+    assert!(second.log().contains(&"11 started terminate".to_owned()), "{:?}", second.log());
 }
 
 #[tokio::test(start_paused = true)]

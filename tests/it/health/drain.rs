@@ -4,8 +4,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use seawall::Reason;
 use seawall::error::BoxError;
-use seawall::health::Phase;
 use seawall::health::drain::{Cause, Config, Drain, Loss, Plan, Product};
+use seawall::health::{Group, Phase, Registry, Verdict};
 use seawall::telemetry::{Environment, Event, EventKind, Measure};
 use seawall::time::Clock;
 
@@ -385,6 +385,41 @@ fn a_permit_that_is_dropped_by_a_panic_is_counted_out() {
 
     assert!(crate::task::panics(|| call.poll()));
     assert_eq!(drain.in_flight(), 0);
+}
+
+#[test]
+fn a_registry_says_what_the_drain_means() {
+    for (product, region) in
+        [(Product::load_balancer(), Verdict::Healthy), (Product::front_door(), Verdict::Down)]
+    {
+        let clock = Clock::manual();
+        let environment = Environment::new().clock(clock.clone());
+        let drain = Drain::for_products([product]).build_in(&environment).unwrap();
+        let registry = Registry::new_in(&environment);
+        registry.start_with(drop);
+        registry.attach(&drain).unwrap();
+        let own = Group::named("checkout");
+        let groups = [Group::READINESS, Group::REGION, Group::LIVENESS, Group::STARTUP, own];
+        let verdicts = || groups.map(|group| registry.verdict(group));
+        let well = [Verdict::Healthy; 5];
+        assert_eq!((verdicts(), registry.phase()), (well, Phase::Serving));
+
+        drain.start_by(Cause::Maintenance, clock.now() + secs(4));
+        let [.., live, started, other] = well;
+        let leaving = [Verdict::Down, region, live, started, other];
+        // Short of time, it asks clients to leave from the beginning.
+        for phase in [Phase::Closing, Phase::Rejecting, Phase::Closed] {
+            assert_eq!(
+                (verdicts(), registry.phase(), registry.report().phase),
+                (leaving, phase, phase)
+            );
+            clock.advance(secs(2));
+        }
+        drain.resume(Cause::Maintenance);
+
+        assert_eq!((verdicts(), registry.phase()), (well, Phase::Serving));
+        assert_eq!(registry.attach(&drain).unwrap_err().field(), "drain");
+    }
 }
 
 #[test]
