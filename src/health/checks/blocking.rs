@@ -1,14 +1,17 @@
 //! Work that may block its thread, one at a time.
 
-use tokio::runtime::Handle;
+use std::thread;
+
+use tokio::sync::oneshot;
 
 use super::super::Finding;
 use crate::sync::{Arc, AtomicBool, Ordering};
 
-/// Runs work on tokio's blocking threads, and none while earlier work still runs.
+/// Runs work on threads of its own, and never on two at a time.
 ///
 /// A thread that hangs in the system can not be stopped: a run that was given up leaves its thread
-/// behind. So that these do not pile up there is never a second one.
+/// behind. So that these do not pile up there is never a second one. They are not the runtime's
+/// own, whose end would wait for the one that hangs: just when a process is to be drained.
 #[derive(Clone, Debug)]
 pub(super) struct Blocking {
     busy: Arc<AtomicBool>,
@@ -31,21 +34,26 @@ impl Blocking {
     where
         T: Send + 'static,
     {
-        let runtime = Handle::try_current().map_err(Finding::down)?;
         // Relaxed: the flag alone decides, and publishes nothing.
         if self.busy.swap(true, Ordering::Relaxed) {
             return Err(Finding::down("the earlier run still hangs"));
         }
         let busy = Busy(Arc::clone(&self.busy));
-        let done = runtime.spawn_blocking(move || {
-            let _busy = busy;
-            work()
-        });
+        let (tell, done) = oneshot::channel();
+        let work = move || {
+            let result = work();
+            // Before the result is seen: the next run may follow at once.
+            drop(busy);
+            // Nobody waits for it any more if the run was given up.
+            let _unheard = tell.send(result);
+        };
+        thread::Builder::new().name("seawall-check".into()).spawn(work).map_err(Finding::down)?;
         done.await.map_err(|_| Finding::down("it panicked"))
     }
 }
 
-/// Lets others in when it is dropped: at the end, in a panic, or with a runtime that ends.
+/// Lets others in when it is dropped: at the end, in a panic, or when there is no thread.
+#[derive(Debug)]
 struct Busy(Arc<AtomicBool>);
 
 impl Drop for Busy {
@@ -59,8 +67,10 @@ impl Drop for Busy {
 #[cfg(not(seawall_loom))]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -68,11 +78,9 @@ mod tests {
     async fn work_that_hangs_keeps_other_work_out_until_it_ends() {
         let blocking = Blocking::new();
         let (release, hangs) = mpsc::channel::<()>();
-        let (ended, end) = tokio::sync::oneshot::channel::<()>();
 
         let given_up = blocking.run(move || {
-            let _gone = hangs.recv();
-            drop(ended);
+            let _released = hangs.recv();
         });
         assert!(given_up.now_or_never().is_none());
 
@@ -80,11 +88,7 @@ mod tests {
         assert_eq!(refused, Finding::down("the earlier run still hangs"));
 
         drop(release);
-        let _closed = end.await;
-        // The thread has a few instructions left before it lets others in.
-        while blocking.busy.load(Ordering::Relaxed) {
-            tokio::task::yield_now().await;
-        }
+        until_free(&blocking).await;
         assert_eq!(blocking.run(|| 7).await, Ok(7));
     }
 
@@ -95,13 +99,36 @@ mod tests {
         let panicked = blocking.run(|| panic!("on purpose")).await;
 
         assert_eq!(panicked, Err::<(), _>(Finding::down("it panicked")));
+        until_free(&blocking).await;
         assert_eq!(blocking.run(|| 7).await, Ok(7));
     }
 
     #[test]
-    fn without_a_runtime_it_says_so() {
-        let found = Blocking::new().run(|| 7).now_or_never().unwrap();
+    fn work_that_hangs_does_not_keep_a_runtime_from_its_end() {
+        let blocking = Blocking::new();
+        let (release, hangs) = mpsc::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 
-        assert_eq!(found.unwrap_err().verdict(), crate::health::Verdict::Down);
+        let given_up = runtime.block_on(async {
+            let hanging = blocking.run(move || {
+                let _released = hangs.recv();
+            });
+            hanging.now_or_never()
+        });
+        drop(runtime);
+
+        assert!(given_up.is_none());
+        assert!(blocking.busy.load(Ordering::Relaxed), "it hangs still");
+        drop(release);
+    }
+
+    /// A thread that is done has a few instructions left before it lets others in.
+    async fn until_free(blocking: &Blocking) {
+        let free = async {
+            while blocking.busy.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), free).await.expect("it lets others in");
     }
 }

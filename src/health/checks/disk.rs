@@ -110,7 +110,7 @@ impl DiskSpace {
         self
     }
 
-    /// With less free space it is down.
+    /// With less free space it is down; no more than for degraded, where both are of one kind.
     ///
     /// Default: 5 %.
     pub fn down_below(mut self, free: Free) -> Self {
@@ -122,26 +122,41 @@ impl DiskSpace {
     ///
     /// # Errors
     ///
-    /// A limit that holds never is refused when the check is added to a registry.
+    /// Limits that never hold, or in the wrong order, are refused when the check is added to a
+    /// registry.
     pub fn check(self) -> Check {
+        let valid = self.validate();
         let Self { name, path, degraded_below, down_below } = self;
         let blocking = Blocking::new();
-        let probe = degraded_below
-            .validate("degraded_below")
-            .and_then(|()| down_below.validate("down_below"))
-            .map(|()| {
-                move || {
-                    let (blocking, path) = (blocking.clone(), path.clone());
-                    async move {
-                        match blocking.run(move || rustix::fs::statvfs(&path)).await {
-                            Ok(Ok(disk)) => Room::of(&disk).judge(degraded_below, down_below),
-                            Ok(Err(error)) => Finding::down(error),
-                            Err(finding) => finding,
-                        }
+        let probe = valid.map(|()| {
+            move || {
+                let (blocking, path) = (blocking.clone(), path.clone());
+                async move {
+                    match blocking.run(move || rustix::fs::statvfs(&path)).await {
+                        Ok(Ok(disk)) => Room::of(&disk).judge(degraded_below, down_below),
+                        Ok(Err(error)) => Finding::down(error),
+                        Err(finding) => finding,
                     }
                 }
-            });
+            }
+        });
         super::check(name, probe).local()
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.degraded_below.validate("degraded_below")?;
+        self.down_below.validate("down_below")?;
+        let in_order = match (self.degraded_below, self.down_below) {
+            (Free::Percent(degraded), Free::Percent(down)) => down <= degraded,
+            (Free::Bytes(degraded), Free::Bytes(down)) => down <= degraded,
+            // Which is more depends on the disk.
+            _ => true,
+        };
+        if in_order {
+            Ok(())
+        } else {
+            Err(InvalidConfig::new("down_below", "no more than `degraded_below`"))
+        }
     }
 }
 

@@ -43,9 +43,9 @@
 //!
 //! # What they cost
 //!
-//! Nothing between two runs. What can block (name resolution, disks, files) runs on tokio's
-//! blocking threads, at most one thread per check: while an earlier run still hangs the next one
-//! says so and starts no other.
+//! Nothing between two runs. What can block (name resolution, disks, files) runs on a thread that
+//! is made for the run, at most one per check: while an earlier run still hangs the next one says so
+//! and starts no other. Such a thread keeps no runtime from its end.
 
 #[cfg(feature = "health")]
 mod blocking;
@@ -215,6 +215,11 @@ mod tests {
             (space().down_below(Free::Percent(f64::NAN)).check(), "down_below"),
             (space().down_below(Free::Percent(100.5)).check(), "down_below"),
             (space().down_below(Free::Bytes(0)).check(), "down_below"),
+            (space().down_below(Free::Percent(15.1)).check(), "down_below"),
+            (
+                space().degraded_below(Free::Bytes(1)).down_below(Free::Bytes(2)).check(),
+                "down_below",
+            ),
             (disk_write("a", "/").degraded_above(Duration::ZERO).check(), "degraded_above"),
             (disk_write("a", "/").degraded_above(long).check(), "down_above"),
         ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seawall::health::Verdict;
 use seawall::health::checks::{Free, disk_space, disk_write};
+use tokio::time::timeout;
 
 use super::{assert_found, run};
 
@@ -22,10 +23,10 @@ async fn space_is_judged_by_bytes_and_percents() {
     let little = run(space().degraded_below(all).down_below(one)).await;
     assert_found(&little, Verdict::Degraded, "little");
     assert_found(&run(space().down_below(all)).await, Verdict::Down, "least");
-    // Down comes first, whatever degraded is.
-    let (one, hundred) = (Free::Percent(1e-9), Free::Percent(100.0));
-    let odd = run(space().degraded_below(one).down_below(hundred)).await;
-    assert_eq!(odd.verdict() == Verdict::Down, percent < 100.0, "{odd:?}");
+    // Percents as well.
+    let hundred = Free::Percent(100.0);
+    let used = run(space().degraded_below(hundred).down_below(hundred)).await;
+    assert_eq!(used.verdict() == Verdict::Down, percent < 100.0, "{used:?}");
 }
 
 #[tokio::test]
@@ -79,8 +80,11 @@ async fn a_write_that_is_given_up_removes_its_file_and_lets_the_next_one_in() {
     drop(given_up);
 
     assert!(pending, "it runs on another thread");
-    while check.run_once().await.verdict() != Verdict::Healthy {
-        tokio::task::yield_now().await;
-    }
+    let next = async {
+        while check.run_once().await.verdict() != Verdict::Healthy {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), next).await.unwrap();
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -7,6 +7,7 @@ use seawall::http::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::{assert_found, run};
 
@@ -271,14 +272,21 @@ async fn nothing_that_is_kept_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn each_run_makes_a_connection_of_its_own() {
-    let (address, mut seen) = serve("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", b"", 0).await;
-    let mut check = get(address).check();
+async fn each_run_makes_a_connection_of_its_own_and_closes_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut check = get(listener.local_addr().unwrap()).check();
 
     for _ in 0..3 {
-        assert_found(&check.run_once().await, Verdict::Healthy, "again");
-        // The server tells of a connection when it is done with it.
-        assert!(seen.recv().await.is_some());
+        let run = tokio::spawn(check.run_once());
+        let (mut connection, _) = listener.accept().await.unwrap();
+        assert!(request(&mut connection).await.starts_with("GET "));
+        // It may stay open as far as the server is concerned.
+        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+
+        assert_found(&run.await.unwrap(), Verdict::Healthy, "again");
+        let mut byte = [0; 1];
+        let end = timeout(Duration::from_secs(10), connection.read(&mut byte)).await;
+        assert_eq!(end.unwrap().unwrap(), 0);
     }
 }
 

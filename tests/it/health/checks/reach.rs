@@ -37,11 +37,10 @@ async fn a_port_where_nobody_listens_is_down() {
 
 #[test]
 fn outside_of_a_runtime_a_check_is_down_and_does_not_panic() {
-    let address = "127.0.0.1:1";
-    for check in [tcp("db", address), tcp("db", "db.example:1"), dns("n", "n.example").check()] {
-        let finding = run(check).now_or_never().unwrap();
+    for address in ["127.0.0.1:1", "db.example:1"] {
+        let finding = run(tcp("db", address)).now_or_never().unwrap();
 
-        assert_found(&finding, Verdict::Down, "no runtime");
+        assert_found(&finding, Verdict::Down, address);
     }
 }
 
