@@ -233,6 +233,37 @@ fn the_standard_stack_around_an_error_of_ones_own() {
     assert_eq!(allocations(WrapLayer::new().layer(Plain)), 0);
 }
 
+/// An answer to a probe allocates what its headers are kept in, and nothing else.
+#[cfg(feature = "health")]
+#[test]
+fn an_answer_to_a_probe() {
+    use http::{HeaderMap, Request};
+    use seawall::health::{Endpoints, Registry};
+
+    let registry = Registry::new();
+    registry.start_with(drop);
+    let mut endpoints = Endpoints::builder().build(&registry).unwrap();
+    for path in ["/livez", "/readyz", "/healthz/region", "/vmss", "/vmss-binary", "/health", "/no"]
+    {
+        for accept in ["*/*", "application/health+json, text/plain;q=0.5"] {
+            let request = || Request::get(path).header("accept", accept).body(()).unwrap();
+            drop(black_box(endpoints.call(request())));
+            let requests: Vec<_> = (0..100).map(|_| request()).collect();
+
+            let before = ALLOCATED.get();
+            let headers = black_box(HeaderMap::<u8>::with_capacity(4));
+            // A second value of one name, as a 401 has, is kept in a list beside the others.
+            let each = ALLOCATED.get() - before + usize::from(path == "/health");
+            drop(headers);
+            let before = ALLOCATED.get();
+            for request in requests {
+                drop(black_box(endpoints.call(request)));
+            }
+            assert_eq!(ALLOCATED.get() - before, 100 * each, "{path} for {accept}");
+        }
+    }
+}
+
 const CALLS: usize = 10_000;
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -47,8 +47,13 @@ impl Source {
         if self.verdict(Group::STARTUP) == Verdict::Down {
             return ScaleSetState::Initializing;
         }
-        // In this order: a drain that starts in between is seen.
+        // Before and after: a drain that starts or is taken back in between is seen.
+        let leaves = self.is_draining();
         let ready = self.verdict(Group::READINESS).is_up();
-        if ready || self.is_draining() { ScaleSetState::Healthy } else { ScaleSetState::Unhealthy }
+        if ready || leaves || self.is_draining() {
+            ScaleSetState::Healthy
+        } else {
+            ScaleSetState::Unhealthy
+        }
     }
 }
