@@ -27,6 +27,12 @@
 //! the sweep returns. Nobody can clone what nobody has, so a free slot stays free until the pool
 //! gives it out. Were C added up first, a clone and two drops between the passes could feign
 //! equality; were the drops relaxed, 1 would not hold.
+//!
+//! # Handles in stock
+//!
+//! A [`Supply`] makes its handles many at a time, and hands them out one by one: what it counts as
+//! made, it holds. To the above they are handles like any other, cloned from its own; those that
+//! it has left are dropped with it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -56,6 +62,29 @@ where
 /// A [`Slot`] that always comes from a [`Pool`]: one word, which is cloned and dropped without a
 /// look at what it is.
 pub(crate) struct Pooled<T>
+where
+    T: 'static,
+{
+    cell: &'static Cell<T>,
+}
+
+/// A handle with many more in stock, for who hands them out one after the other: that is a
+/// subtraction.
+pub(crate) struct Supply<T>
+where
+    T: 'static,
+{
+    cell: &'static Cell<T>,
+    /// Handles that are made and not handed out, beside its own.
+    left: u32,
+}
+
+/// A handle from a [`Supply`], to be [given back](Self::give_back) by hand.
+///
+/// It has no drop glue, which would come with every way out of a function, and keep it from being
+/// inlined. One that is lost is safe: it holds its slot for ever.
+#[must_use = "lost, it holds its slot for ever"]
+pub(crate) struct Lent<T>
 where
     T: 'static,
 {
@@ -160,8 +189,7 @@ impl<T> Drop for Pooled<T> {
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     fn drop(&mut self) {
-        // Release pairs with the acquire in `is_free`: see the top of the file.
-        self.cell.counts.add(|counts| &counts.dropped, 1, Ordering::Release);
+        self.cell.count_dropped(1);
     }
 }
 
@@ -171,6 +199,121 @@ impl<T> Deref for Pooled<T> {
     #[inline]
     fn deref(&self) -> &T {
         &self.cell.value
+    }
+}
+
+impl<T> Supply<T> {
+    /// Only for who holds a handle meanwhile.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn of(cell: &'static Cell<T>) -> Self {
+        cell.count_made(1 + STOCK);
+        Self { cell, left: STOCK }
+    }
+
+    /// A handle, from the stock.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    pub(crate) fn lend(&mut self) -> Lent<T> {
+        if self.left == 0 {
+            self.restock();
+        }
+        self.left -= 1;
+        Lent { cell: self.cell }
+    }
+
+    /// Does not panic, and says so, as [`clone_counted`].
+    #[cold]
+    #[inline(never)]
+    extern "C" fn restock(&mut self) {
+        self.cell.count_made(STOCK);
+        self.left = STOCK;
+    }
+
+    /// How many handles there are beside this one and its stock, while no other thread adds any.
+    #[cfg(test)]
+    pub(crate) fn others(&self) -> u64 {
+        let sum = |word: fn(&Counts) -> &AtomicU64| {
+            self.cell
+                .counts
+                .iter()
+                .fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(Ordering::Relaxed)))
+        };
+        let all = sum(|cell| &cell.made).wrapping_sub(sum(|cell| &cell.dropped));
+        all.wrapping_sub(1 + u64::from(self.left))
+    }
+}
+
+impl<T> Lent<T> {
+    /// The end of the handle. It must not be used, or given back, again.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    pub(crate) fn give_back(&mut self) {
+        self.cell.count_dropped(1);
+    }
+
+    /// The same handle, which now gives itself back when it is dropped. This one must not be used,
+    /// or given back, again.
+    pub(crate) fn into_pooled(&mut self) -> Pooled<T> {
+        Pooled { cell: self.cell }
+    }
+}
+
+impl<T> Deref for Lent<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.cell.value
+    }
+}
+
+impl<T> fmt::Debug for Lent<T>
+where
+    T: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T> From<Pooled<T>> for Supply<T> {
+    fn from(handle: Pooled<T>) -> Self {
+        Self::of(handle.cell)
+    }
+}
+
+impl<T> Clone for Supply<T> {
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self::of(self.cell)
+    }
+}
+
+impl<T> Drop for Supply<T> {
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.cell.count_dropped(1 + self.left);
+    }
+}
+
+impl<T> Deref for Supply<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.cell.value
+    }
+}
+
+impl<T> fmt::Debug for Supply<T>
+where
+    T: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -208,10 +351,23 @@ impl<T> Cell<T> {
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     fn handle(&'static self) -> Pooled<T> {
+        self.count_made(1);
+        Pooled { cell: self }
+    }
+
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn count_made(&self, handles: u32) {
         // Relaxed: this publishes nothing. Whoever counts it sees it through the drop of the handle
         // that it was cloned from, or through the pool's mutex.
-        self.counts.add(|counts| &counts.made, 1, Ordering::Relaxed);
-        Pooled { cell: self }
+        self.counts.add(|counts| &counts.made, handles.into(), Ordering::Relaxed);
+    }
+
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn count_dropped(&self, handles: u32) {
+        // Release pairs with the acquire in `is_free`: see the top of the file.
+        self.counts.add(|counts| &counts.dropped, handles.into(), Ordering::Release);
     }
 
     /// Whether no handle is left. Only the pool may ask, under its mutex.
@@ -315,6 +471,10 @@ impl<T> Slots<T> {
 /// How many free slots are offered before a new one is made. One that is refused goes to the end
 /// of the line, so that others are offered the next time.
 const OFFERS: usize = 16;
+
+/// How many handles a supply makes at a time. That the counts may wrap does no harm: only their
+/// difference matters.
+const STOCK: u32 = if cfg!(all(test, seawall_loom)) { 1 } else { 1 << 20 };
 
 /// So few slots can be swept at any time.
 const FEW: usize = 16;
@@ -425,6 +585,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_supply_has_lent_holds_the_slot() {
+        let pool = Pool::new();
+        let acquire = || pool.acquire_pooled(|_: &()| true, || ());
+        let mut supply = Supply::from(acquire());
+        let (mut first, mut second) = (supply.lend(), supply.lend());
+        assert_eq!(supply.others(), 2);
+        first.give_back();
+        let clone = supply.clone();
+        drop((supply, clone));
+        drop(acquire());
+        assert_eq!(pool.len(), 2);
+
+        drop(second.into_pooled());
+        let both = (acquire(), acquire());
+
+        assert_eq!(pool.len(), 2);
+        drop(both);
+    }
+
+    #[test]
+    fn a_supply_does_not_run_out() {
+        let pool = Pool::new();
+        let mut supply = Supply::from(pool.acquire_pooled(|_: &()| true, || ()));
+        supply.left = 1;
+        // What it is said to have less of is nobody's.
+        supply.cell.count_dropped(STOCK - 1);
+
+        let mut lent = [(); 3].map(|()| supply.lend());
+
+        assert_eq!(supply.others(), 3);
+        lent.iter_mut().for_each(Lent::give_back);
+        assert_eq!(supply.others(), 0);
+    }
+
+    #[test]
     fn a_counted_slot_frees_its_value_with_the_last_handle() {
         let value = Arc::new(());
         let slot = Slot::counted(Arc::clone(&value));
@@ -440,6 +635,8 @@ mod tests {
     #[test]
     fn a_slot_is_small() {
         assert_eq!(size_of::<Slot<u64>>(), 16);
+        assert_eq!(size_of::<Supply<u64>>(), 16);
+        assert_eq!(size_of::<Lent<u64>>(), 8);
         assert_eq!(size_of::<Cell<u64>>(), 8 + 16 + 16);
         assert!(owned_cells() <= 32);
     }
@@ -543,6 +740,29 @@ mod loom_tests {
             let others = other.join().unwrap();
 
             assert!(!slot.is_same(&others));
+        });
+    }
+
+    /// Fails when a supply makes a handle later than it hands it out.
+    #[test]
+    fn loom_a_slot_is_not_given_out_while_a_handle_is_lent() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = model.preemption_bound.or(Some(3));
+        model.check(|| {
+            let pool = Pool::new();
+            let acquire = || pool.acquire_pooled(|_: &Traces| true, Traces::default);
+            let mut supply = Supply::from(acquire());
+            let other = thread::spawn(move || {
+                supply.lend().give_back();
+                let lent = supply.lend();
+                drop(supply);
+                lent
+            });
+            let next = acquire();
+            let mut lent = other.join().unwrap();
+
+            assert!(!std::ptr::eq(&raw const *next, &raw const *lent));
+            lent.give_back();
         });
     }
 
