@@ -178,26 +178,32 @@ fn put_in(ambient: &Ambient) {
 #[inline]
 pub(crate) fn limited<R>(within_nanos: u64, deadline: Instant, f: impl FnOnce() -> R) -> R {
     let _restore = CELLS.with(|cells| {
-        let outer =
-            RestoreTime { within_nanos: cells.within_nanos.get(), deadline: cells.deadline.get() };
-        cells.within_nanos.set(outer.within_nanos.min(within_nanos));
-        cells.deadline.set(outer.deadline.min(deadline));
-        outer
+        let (outer_nanos, outer_deadline) = (cells.within_nanos.get(), cells.deadline.get());
+        // Written only where it differs: calls in a row would wait for each other's stores.
+        if within_nanos < outer_nanos {
+            cells.within_nanos.set(within_nanos);
+        }
+        if deadline < outer_deadline {
+            cells.deadline.set(deadline);
+        }
+        RestoreTime { outer_nanos, outer_deadline }
     });
     f()
 }
 
 struct RestoreTime {
-    within_nanos: u64,
-    deadline: Instant,
+    outer_nanos: u64,
+    outer_deadline: Instant,
 }
 
 impl Drop for RestoreTime {
     #[inline]
     fn drop(&mut self) {
         CELLS.with(|cells| {
-            cells.within_nanos.set(self.within_nanos);
-            cells.deadline.set(self.deadline);
+            cells.within_nanos.set(self.outer_nanos);
+            if cells.deadline.get() != self.outer_deadline {
+                cells.deadline.set(self.outer_deadline);
+            }
         });
     }
 }

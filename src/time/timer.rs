@@ -102,6 +102,7 @@ impl Timer {
     }
 
     /// What an armed timer waits for. Under a lane this includes a tick of the coarse clock.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.is_armed().then_some(self.deadline)
     }

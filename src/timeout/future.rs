@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,7 +8,7 @@ use pin_project::{pin_project, pinned_drop};
 use super::Shared;
 use crate::context;
 use crate::error::{Reason, Reject, Rejection};
-use crate::slot::Pooled;
+use crate::slot::Lent;
 use crate::telemetry::EventKind;
 use crate::time::{Instant, Lane, Timer, nanos};
 
@@ -46,8 +47,11 @@ pub struct ResponseFuture<F> {
     /// How long the call may take.
     lane: Lane,
     /// Set at the first `Pending`. From then on the deadline is known.
-    timer: Timer,
-    shared: Pooled<Shared>,
+    ///
+    /// This and the next are dropped by hand, when the call ends or is given up: then the state is
+    /// `Done`. Most calls end at once, and have nothing to look at after that.
+    timer: ManuallyDrop<Option<Timer>>,
+    shared: Lent<Shared>,
 }
 
 #[pin_project(project = StateProj)]
@@ -65,42 +69,66 @@ enum State<F> {
 impl<F> ResponseFuture<F> {
     #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
     #[inline(always)]
-    pub(super) fn begun(shared: Pooled<Shared>, lane: Lane, call: impl FnOnce() -> F) -> Self {
-        Self { state: State::Calling { inner: call() }, lane, timer: Timer::idle(), shared }
+    pub(super) fn begin(
+        lane: Lane,
+        call: Option<impl FnOnce() -> F>,
+        lend: impl FnOnce() -> Lent<Shared>,
+    ) -> Self {
+        let state = match call {
+            Some(call) => State::Calling { inner: call() },
+            None => State::Late,
+        };
+        // Lent when the call has begun: it may panic, and what is lent must come back.
+        Self { state, lane, timer: ManuallyDrop::new(None), shared: lend() }
     }
 
-    #[cold]
-    pub(super) const fn late(shared: Pooled<Shared>, lane: Lane) -> Self {
-        Self { state: State::Late, lane, timer: Timer::idle(), shared }
+    /// When the time is over, as far as that is known.
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        self.timer.as_ref().and_then(Timer::deadline)
     }
 
     /// Whether the time is over. Sets the timer when asked first.
     fn poll_end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
+        let timer = this.timer.get_or_insert_default();
         let clock = &this.shared.clock;
         let outer = context::named_deadline();
-        if outer != Instant::FAR_FUTURE && this.timer.deadline().is_none() {
+        if outer != Instant::FAR_FUTURE && timer.deadline().is_none() {
             let now = clock.coarse();
             if outer <= now + this.lane.period() {
                 // The caller has less time than this timeout allows.
                 *this.lane = Lane::once(nanos(outer.since(now)));
-                return this.timer.poll_until(outer, clock, cx);
+                return timer.poll_until(outer, clock, cx);
             }
         }
         if this.lane.nanos() == u64::MAX {
             // Without an end there is nothing to wait for.
             return Poll::Pending;
         }
-        this.timer.poll_timeout(*this.lane, clock, cx)
+        timer.poll_timeout(*this.lane, clock, cx)
+    }
+
+    /// Drops the call, which has ended or is given up.
+    #[inline(never)]
+    fn clean_up(self: Pin<&mut Self>) {
+        let deadline = self.deadline().unwrap_or(Instant::FAR_FUTURE);
+        let mut this = self.project();
+        // What is dropped may panic: the rest is out of the way before.
+        let _timer = this.timer.take();
+        this.shared.give_back();
+        context::limited(u64::MAX, deadline, || this.state.set(State::Done));
     }
 
     /// Drops the call, whose time is over.
     #[cold]
     fn cut(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
+        // The timer, which has told that the time is over, is idle.
+        let Shared { emitter, .. } = &*this.shared.into_pooled();
         context::cut(|| this.state.set(State::Done));
-        this.shared.emitter.emit(EventKind::TimedOut { after: this.lane.period() });
-        Rejection::new(this.shared.emitter.name(), Reason::TimedOut)
+        emitter.emit(EventKind::TimedOut { after: this.lane.period() });
+        Rejection::new(emitter.name(), Reason::TimedOut)
     }
 
     /// Says why there is no call.
@@ -108,10 +136,11 @@ impl<F> ResponseFuture<F> {
     fn reject(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
         assert!(matches!(*this.state, State::Late), "a call was polled again after its end");
+        let Shared { emitter, .. } = &*this.shared.into_pooled();
         this.state.set(State::Done);
         let reason = Reason::DeadlineExceeded;
-        this.shared.emitter.emit(EventKind::Rejected { reason });
-        Rejection::new(this.shared.emitter.name(), reason)
+        emitter.emit(EventKind::Rejected { reason });
+        Rejection::new(emitter.name(), reason)
     }
 }
 
@@ -124,21 +153,45 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.as_mut().project();
-        let (within_nanos, deadline) = match this.timer.deadline() {
-            Some(deadline) => (u64::MAX, deadline),
-            None => (this.lane.nanos(), Instant::FAR_FUTURE),
-        };
-        // The answer beats the deadline: the time is looked at after the call.
-        let state = this.state.as_mut();
-        match context::limited(within_nanos, deadline, || state.poll_call(cx)) {
-            Some(Poll::Ready(answer)) => Poll::Ready(answer),
-            Some(Poll::Pending) => {
-                ready!(self.as_mut().poll_end(cx));
-                Poll::Ready(Err(E::reject(self.cut())))
+        if self.timer.is_none() {
+            let this = self.as_mut().project();
+            // The answer beats the deadline: the time is looked at after the call.
+            let polled = context::limited(this.lane.nanos(), Instant::FAR_FUTURE, || {
+                this.state.poll_first(this.shared, cx)
+            });
+            if polled.is_ready() {
+                return polled;
             }
-            None => Poll::Ready(Err(E::reject(self.reject()))),
         }
+        self.poll_on(cx)
+    }
+}
+
+impl<F, T, E> ResponseFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Reject,
+{
+    /// Goes on from the first `Pending`.
+    #[inline(never)]
+    fn poll_on(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let is_first = self.timer.is_none();
+        let (within_nanos, deadline) = match self.deadline() {
+            Some(deadline) => (u64::MAX, deadline),
+            None => (self.lane.nanos(), Instant::FAR_FUTURE),
+        };
+        let StateProj::Calling { inner } = self.as_mut().project().state.project() else {
+            return Poll::Ready(Err(E::reject(self.reject())));
+        };
+        if !is_first {
+            let polled = context::limited(within_nanos, deadline, || inner.poll(cx));
+            if polled.is_ready() {
+                self.clean_up();
+                return polled;
+            }
+        }
+        ready!(self.as_mut().poll_end(cx));
+        Poll::Ready(Err(E::reject(self.cut())))
     }
 }
 
@@ -148,15 +201,20 @@ where
 {
     /// Polls the call, if there is one, and drops it when it has its answer.
     #[inline]
-    fn poll_call(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+    fn poll_first(
+        mut self: Pin<&mut Self>,
+        shared: &mut Lent<Shared>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
         let StateProj::Calling { inner } = self.as_mut().project() else {
-            return None;
+            return Poll::Pending;
         };
         let polled = inner.poll(cx);
         if polled.is_ready() {
+            shared.give_back();
             self.set(Self::Done);
         }
-        Some(polled)
+        polled
     }
 }
 
@@ -164,10 +222,8 @@ where
 impl<F> PinnedDrop for ResponseFuture<F> {
     #[inline]
     fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        if matches!(*this.state, State::Calling { .. }) {
-            let deadline = this.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
-            context::limited(u64::MAX, deadline, || this.state.set(State::Done));
+        if !matches!(self.state, State::Done) {
+            self.clean_up();
         }
     }
 }
@@ -175,13 +231,16 @@ impl<F> PinnedDrop for ResponseFuture<F> {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
     use std::sync::mpsc::{Sender, channel};
-    use std::task::Waker;
+    use std::task::{Wake, Waker};
+    use std::thread;
     use std::time::Duration;
 
     use super::*;
     use crate::error::BoxError;
-    use crate::telemetry::Environment;
+    use crate::telemetry::{Environment, Event};
     use crate::time::Clock;
     use crate::timeout::Timeout;
 
@@ -260,10 +319,119 @@ mod tests {
     }
 
     #[test]
+    fn however_a_call_ends_nothing_is_left_of_it() {
+        use Step::{Answer, Panic, Wait};
+
+        let clock = Clock::manual();
+        let mut timeout = after(1, &clock);
+        let witness = Arc::new(Nothing);
+        let waker = Waker::from(Arc::clone(&witness));
+        let mut cx = Context::from_waker(&waker);
+        let endings: [&[Step]; 7] =
+            [&[], &[Answer], &[Wait], &[Wait, Answer], &[Wait, Wait], &[Panic], &[Wait, Panic]];
+        for (steps, drop_panics) in endings.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                let mut call = Box::pin(timeout.begin(|| Call { steps, drop_panics }));
+                for step in steps {
+                    let _ = call.as_mut().poll(&mut cx);
+                    if matches!(step, Wait) && steps.len() == 2 && matches!(steps[1], Wait) {
+                        clock.advance(Duration::from_secs(1));
+                    }
+                }
+            }));
+
+            assert_eq!(caught.is_err(), drop_panics || matches!(steps, [.., Panic]), "{steps:?}");
+            assert_eq!(timeout.shared.others(), 0, "{steps:?}");
+            assert_eq!(Arc::strong_count(&witness), 2, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_does_not_begin_leaves_nothing() {
+        let clock = Clock::manual();
+        let mut timeout = after(1, &clock);
+
+        let panic = || -> Call { panic!("as expected") };
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(timeout.begin(panic)))).is_err());
+        assert_eq!(timeout.shared.others(), 0);
+
+        let never = pending::<Result<(), BoxError>>;
+        context::limited(u64::MAX, clock.now(), || {
+            drop(Box::pin(timeout.begin(never)));
+            assert_eq!(timeout.shared.others(), 0);
+            let mut late = Box::pin(timeout.begin(never));
+            assert!(poll(late.as_mut()).is_ready());
+            assert_eq!(timeout.shared.others(), 0);
+        });
+    }
+
+    #[test]
+    fn a_call_that_outlives_its_timeout_tells_whom_that_told() {
+        let clock = Clock::manual();
+        let named = |sender: Sender<bool>, first: bool| {
+            let environment = Environment::new().clock(clock.clone());
+            let environment = environment.observer(move |_: &Event| {
+                sender.send(first).expect("the test listens");
+            });
+            Timeout::builder().after(Duration::from_secs(1)).build_in(&environment).unwrap()
+        };
+        let (sender, told) = channel();
+        let mut timeout = named(sender.clone(), true);
+        let mut call = Box::pin(timeout.begin(pending::<Result<(), BoxError>>));
+        drop(timeout);
+
+        let _others = [(); 20].map(|()| named(sender.clone(), false));
+        assert!(poll(call.as_mut()).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(poll(call.as_mut()).is_ready());
+
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [true]);
+    }
+
+    #[test]
     fn what_is_around_a_call_is_small() {
         let around = size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>();
 
         assert!(around <= 96, "{around} bytes");
+    }
+
+    /// What a call does at each poll.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Answer,
+        Panic,
+        Wait,
+    }
+
+    struct Call {
+        steps: &'static [Step],
+        drop_panics: bool,
+    }
+
+    impl Future for Call {
+        type Output = Result<(), BoxError>;
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+            let (step, rest) = self.steps.split_first().expect("not polled again");
+            self.steps = rest;
+            match step {
+                Step::Answer => Poll::Ready(Ok(())),
+                Step::Panic => panic!("as expected"),
+                Step::Wait => Poll::Pending,
+            }
+        }
+    }
+
+    impl Drop for Call {
+        fn drop(&mut self) {
+            assert!(!self.drop_panics || thread::panicking(), "as expected");
+        }
+    }
+
+    struct Nothing;
+
+    impl Wake for Nothing {
+        fn wake(self: Arc<Self>) {}
     }
 
     fn after(seconds: u64, clock: &Clock) -> Timeout {

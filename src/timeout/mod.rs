@@ -100,7 +100,7 @@ use std::time::Duration;
 
 use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
-use crate::slot::{Pool, Pooled};
+use crate::slot::{Pool, Supply};
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
 use crate::time::{Clock, Instant, Lane, nanos};
@@ -128,7 +128,7 @@ use crate::time::{Clock, Instant, Lane, nanos};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timeout {
-    shared: Pooled<Shared>,
+    shared: Supply<Shared>,
     /// Where calls wait. Constant for a timeout, so it is looked up when that changes only.
     lane: Lane,
 }
@@ -184,7 +184,7 @@ impl Timeout {
             emitter: Emitter::new("timeout", name, environment),
             after_nanos: AtomicU64::new(nanos(after)),
         };
-        Self { shared: POOL.acquire_pooled(reuse, make), lane: Lane::of(after) }
+        Self { shared: POOL.acquire_pooled(reuse, make).into(), lane: Lane::of(after) }
     }
 
     /// A layer that puts this timeout around a service.
@@ -332,22 +332,23 @@ impl Timeout {
     #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
     #[inline(always)]
     fn begin<F>(&mut self, call: impl FnOnce() -> F) -> ResponseFuture<F> {
-        // Only a deadline that somebody has named is compared: a lazy one began just now.
-        let outer = context::named_deadline();
-        if outer != Instant::FAR_FUTURE && self.shared.clock.has_passed(outer) {
-            return ResponseFuture::late(self.shared.clone(), self.lane);
-        }
-        let nanos = self.shared.after_nanos();
-        if self.lane.nanos() != nanos {
-            self.follow_reload();
-        }
-        let (shared, lane) = (self.shared.clone(), self.lane);
-        ResponseFuture::begun(shared, lane, || context::limited(nanos, Instant::FAR_FUTURE, call))
+        let is_plain = context::named_deadline() == Instant::FAR_FUTURE
+            && self.shared.after_nanos() == self.lane.nanos();
+        let call = (is_plain || self.is_in_time())
+            .then_some(|| context::limited(self.lane.nanos(), Instant::FAR_FUTURE, call));
+        ResponseFuture::begin(self.lane, call, || self.shared.lend())
     }
 
+    /// Whether the call is not too late already. Follows a reload.
     #[cold]
-    fn follow_reload(&mut self) {
-        self.lane = Lane::of(self.after());
+    #[inline(never)]
+    fn is_in_time(&mut self) -> bool {
+        if self.shared.after_nanos() != self.lane.nanos() {
+            self.lane = Lane::of(self.after());
+        }
+        // Only a deadline that somebody has named is compared: a lazy one began just now.
+        let outer = context::named_deadline();
+        outer == Instant::FAR_FUTURE || !self.shared.clock.has_passed(outer)
     }
 }
 
