@@ -1,6 +1,7 @@
 //! Settings of a retry.
 
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use super::core::{Params, Settings};
@@ -9,6 +10,7 @@ use crate::backoff::Backoff;
 use crate::budget::{self, Budget};
 use crate::error::{InvalidConfig, intern};
 use crate::slot::Pool;
+use crate::sync::Mutex;
 use crate::telemetry::{Emitter, Environment};
 
 /// Settings of a [`Retry`], and its builder.
@@ -223,17 +225,21 @@ impl Config {
             if fits {
                 shared.settings.store(params);
                 shared.emitter.follow(environment);
+                // The old one is dropped when the lock is free.
+                let old = mem::replace(&mut *shared.budget.lock(), budget.clone());
+                drop(old);
             }
             fits
         };
         let make = || Shared {
             settings: Settings::new(params),
+            budget: Mutex::new(budget.clone()),
             owned,
             clock: environment.clock.clone(),
             rng: environment.rng.clone(),
             emitter: Emitter::new("retry", name, environment),
         };
-        Retry { shared: POOL.acquire_pooled(reuse, make), budget }
+        Retry { shared: POOL.acquire_pooled(reuse, make).into(), budget }
     }
 }
 

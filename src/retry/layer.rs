@@ -172,9 +172,9 @@ impl<C, R> RetryLayer<C, R> {
         R: Replay<()> + Clone,
     {
         let Self { retry, classify, replay } = self;
-        let operation = Operation(operation);
-        ResponseFuture::begin((), retry, classify, replay, operation, Operation::call, |it| it)
-            .await
+        let (mut retry, operation) = (retry.clone(), Operation(operation));
+        let call = Operation::call;
+        ResponseFuture::begin((), &mut retry, classify, replay, operation, call, |it| it).await
     }
 }
 

@@ -107,6 +107,7 @@ mod config;
 mod core;
 mod future;
 mod layer;
+mod repeats;
 mod service;
 
 pub use config::Config;
@@ -118,11 +119,12 @@ use std::future::Future;
 
 use self::config::in_budget;
 use self::core::{Course, Settings};
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge};
 use crate::context;
 use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::rng::Rng;
-use crate::slot::Pooled;
+use crate::slot::Supply;
+use crate::sync::Mutex;
 use crate::telemetry::{Emitter, EventKind, Level, Measure};
 use crate::time::{Clock, Instant};
 
@@ -130,15 +132,17 @@ use crate::time::{Clock, Instant};
 ///
 /// A cheap handle: clones are the same retry, with the same budget. See the [module](self) for what
 /// it does and an example.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Retry {
-    shared: Pooled<Shared>,
+    shared: Supply<Shared>,
     budget: Option<Budget>,
 }
 
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
+    /// The handles' budget, for calls that fail: the others need no handle to it.
+    budget: Mutex<Option<Budget>>,
     owned: Owned,
     clock: Clock,
     rng: Rng,
@@ -312,31 +316,20 @@ impl Retry {
         }
         Course::new(attempt)
     }
+}
 
-    #[inline]
-    fn clock(&self) -> &Clock {
-        &self.shared.clock
-    }
-
+impl Shared {
     /// From when on no attempt may begin that must end at `end`.
     fn limit(&self, end: Instant) -> Instant {
-        self.shared.settings.load().limit(end)
+        self.settings.load().limit(end)
     }
-}
 
-impl Clone for Retry {
-    #[expect(clippy::inline_always, reason = "each call makes one where it stays")]
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), budget: self.budget.clone() }
+    /// Charges a repeat: `None` without a budget, and `Some(None)` when there is nothing left of it.
+    #[expect(clippy::option_option, reason = "whether there is a budget, and whether it allows it")]
+    fn withdraw(&self) -> Option<Option<Charge>> {
+        let budget = self.budget.lock().clone();
+        budget.as_ref().map(Budget::withdraw)
     }
-}
-
-/// Does nothing: the fields drop themselves. Types that have an inline `drop` are dropped inline, and
-/// others by a call, which costs as much as the counting that it is for.
-impl Drop for Retry {
-    #[inline]
-    fn drop(&mut self) {}
 }
 
 /// The levels of its budget.

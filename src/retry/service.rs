@@ -50,6 +50,7 @@ where
         let Self { inner, retry, classify, replay } = self;
         // The clone is not ready. It is polled before it is called.
         let keep = |inner: &mut S| inner.clone();
-        ResponseFuture::begin(request, retry, classify, replay, inner, Service::call, keep)
+        let call = |inner: &mut &mut S, request| inner.call(request);
+        ResponseFuture::begin(request, retry, classify, replay, inner, call, keep)
     }
 }
