@@ -193,8 +193,8 @@ impl Core {
         let calls = self.calls();
         let charged = low(self.charged.load(Ordering::Relaxed));
         // After a long rest only the newest entries matter: this is no loop over the rest's length.
-        let oldest = tick.saturating_sub(SLOTS - 1).max(complete + 1);
-        for begun in oldest..=tick {
+        // The first is there already, or gives way to the last.
+        for begun in tick.saturating_sub(SLOTS).max(complete)..=tick {
             self.calls_before.put(begun, calls);
             self.charged_before.put(begun, charged);
         }
@@ -283,15 +283,12 @@ impl Ring {
         }
     }
 
-    /// The value of `tick`, or the later tick whose value has taken its place. What is not there
-    /// yet is zero.
+    /// The value of `tick`, or the tick whose value is in its place: a later one, unless none was
+    /// written for `tick` yet.
     fn get(&self, tick: u32) -> Result<u32, u32> {
         let entry = self.entry(tick).load(Ordering::Acquire);
-        match tick_of(entry) {
-            written if written == tick => Ok(low(entry)),
-            newer if newer > tick => Err(newer),
-            _ => Ok(0),
-        }
+        let written = tick_of(entry);
+        if written == tick { Ok(low(entry)) } else { Err(written) }
     }
 
     /// Adds one to the value of `tick`, unless a later one is there.
@@ -430,6 +427,39 @@ mod tests {
         }
         // Past the last tick there is no more time, and no more to spend.
         assert_eq!(withdraw_all(&core, Instant::FAR_FUTURE), 0);
+    }
+
+    #[test]
+    fn a_thread_that_counts_many_calls_in_a_tick_looks_at_the_clock_ever_less() {
+        let core = core(MILLION, 0);
+        let looks = |millis| {
+            let look = |call: &i32| {
+                let mut has_looked = false;
+                core.deposit(|| {
+                    has_looked = true;
+                    at(millis)
+                });
+                has_looked.then_some(*call)
+            };
+            (0..64).filter_map(|call| look(&call)).collect::<Vec<_>>()
+        };
+
+        assert_eq!(looks(0), [0, 1, 3, 7, 15, 31, 47, 63]);
+        // The 16th call after that finds a new tick, and the next one looks again.
+        assert_eq!(looks(100), [15, 16, 18, 22, 30, 46, 62]);
+    }
+
+    #[test]
+    fn an_entry_of_a_ring_stays_as_it_was_written_first() {
+        let ring = Ring::default();
+        ring.put(3, 5);
+
+        ring.put(3, 9);
+        assert_eq!(ring.get(3), Ok(5));
+
+        ring.put(3 + SLOTS, 7);
+        ring.put(3, 9);
+        assert_eq!((ring.get(3), ring.get(3 + SLOTS)), (Err(3 + SLOTS), Ok(7)));
     }
 
     #[test]
@@ -608,7 +638,8 @@ mod tests {
     }
 
     fn withdraw_all(core: &Core, now: Instant) -> u64 {
-        std::iter::from_fn(|| core.withdraw(now)).count() as u64
+        // Were there no end, the test would fail and not hang.
+        std::iter::from_fn(|| core.withdraw(now)).take(10_000).count() as u64
     }
 
     fn at(millis: u64) -> Instant {
@@ -664,6 +695,57 @@ mod loom_tests {
 
             assert!(ours != theirs, "charged by {} of two", u8::from(ours) + u8::from(theirs));
             assert_eq!(core.available(at(1)), 0);
+        });
+    }
+
+    #[test]
+    fn loom_all_that_is_given_back_at_once_can_be_charged_again() {
+        loom::model(|| {
+            let core = Arc::new(core(0, 2));
+            let first = core.withdraw(at(0)).unwrap();
+            let second = core.withdraw(at(0)).unwrap();
+            let other = spawn(&core, move |core| {
+                core.refund(first);
+                true
+            });
+            core.refund(second);
+            other.join().unwrap();
+
+            assert_eq!(core.available(at(0)), 2);
+        });
+    }
+
+    #[test]
+    fn loom_a_refund_that_comes_late_overwrites_none_of_a_later_tick() {
+        loom::model(|| {
+            let core = Arc::new(core(0, 1));
+            let late = core.withdraw(at(0)).unwrap();
+            // The same entry of the ring, a round later.
+            let again = SLOTS;
+            let other = spawn(&core, move |core| {
+                core.refund(late);
+                true
+            });
+            let tick = core.withdraw(at(again.into())).unwrap();
+            core.refund(tick);
+            other.join().unwrap();
+
+            assert_eq!(core.available(at(again.into())), 1);
+        });
+    }
+
+    #[test]
+    fn loom_two_that_begin_a_tick_forget_no_charge_of_it() {
+        loom::model(|| {
+            let core = Arc::new(core(0, 1));
+            let other = spawn(&core, |core| core.withdraw(at(1)).is_some());
+            let ours = core.withdraw(at(1)).is_some();
+
+            assert!(ours != other.join().unwrap());
+            // The tick of the charge is still in the window; the slower of the two must not have
+            // written the charge into what was before.
+            assert_eq!(core.available(at(2)), 0);
+            assert_eq!(core.available(at(3)), 1);
         });
     }
 

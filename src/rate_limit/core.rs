@@ -493,6 +493,44 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_given_back_before_a_reload_is_not_handed_out_after_it() {
+        let (core, mut gaps) = (Core::new(Scale::new(10, SECOND, 1)), Gaps::new());
+        assert!(core.enter(1, || at(0)));
+        let reserve = |gaps: &mut Gaps| core.reserve(1, at(0), Duration::MAX, gaps).unwrap();
+        let turns = [(); 3].map(|()| reserve(&mut gaps));
+        core.give_back(turns[1], at(0), &mut gaps);
+
+        core.reload(Scale::new(1, SECOND, 1), at(0), &mut gaps);
+
+        // A burst is owed for, at the new rate.
+        assert_eq!(reserve(&mut gaps).at, at(SECOND));
+    }
+
+    #[test]
+    fn one_that_is_reset_has_its_new_rate_and_a_full_burst() {
+        let core = Core::new(Scale::new(10, SECOND, 5));
+        while core.enter(1, || at(SECOND)) {}
+
+        core.reset(Scale::new(1, SECOND, 3));
+
+        assert_eq!(core.available(at(SECOND)), 3);
+        assert!(core.enter(3, || at(SECOND)));
+        assert_eq!(core.enter_now(1, at(SECOND)), later(SECOND));
+    }
+
+    #[test]
+    fn it_is_full_as_soon_as_all_is_paid_for() {
+        let core = Core::new(Scale::new(10, SECOND, 5));
+        assert!(core.is_full(at(0)));
+
+        assert!(core.enter(1, || at(0)));
+
+        assert!(!core.is_full(at(SECOND / 10 - 1)));
+        assert!(core.is_full(at(SECOND / 10)));
+        assert!(core.is_full(at(SECOND)));
+    }
+
+    #[test]
     fn a_turn_of_before_a_reload_is_not_given_back_after() {
         let (core, mut gaps) = (Core::new(Scale::new(1, SECOND, 1)), Gaps::new());
         assert!(core.enter(1, || at(0)));
