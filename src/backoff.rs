@@ -489,6 +489,35 @@ mod tests {
     }
 
     #[test]
+    fn equal_jitter_reaches_from_half_of_the_interval_to_all_of_it() {
+        let schedule = Backoff::exponential(millis(100)).jitter(Jitter::Equal).schedule().unwrap();
+
+        assert_eq!(schedule.wait(1, Duration::ZERO, 0), millis(100));
+        assert_eq!(schedule.wait(1, Duration::ZERO, u64::MAX), millis(200));
+    }
+
+    #[test]
+    fn intervals_are_rounded_to_the_nearest_nanosecond() {
+        let backoff = Backoff::exponential(Duration::from_nanos(3)).factor(1.5);
+
+        assert_eq!(backoff.schedule().unwrap().interval(1), Duration::from_nanos(5));
+    }
+
+    #[test]
+    fn a_setter_changes_its_own_setting_and_no_other() {
+        let backoff = Backoff::exponential(millis(3))
+            .base(millis(7))
+            .factor(5.0)
+            .max(millis(11))
+            .jitter(Jitter::None);
+
+        let expected =
+            Backoff { base: millis(7), factor: 5.0, max: millis(11), jitter: Jitter::None };
+        assert_eq!(backoff, expected);
+        assert_eq!(backoff.base(millis(8)), Backoff { base: millis(8), ..expected });
+    }
+
+    #[test]
     fn decorrelated_jitter_grows_from_the_wait_before() {
         let schedule = Backoff::decorrelated(millis(100)).schedule().unwrap();
 

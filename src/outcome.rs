@@ -215,6 +215,28 @@ mod tests {
     }
 
     #[test]
+    fn each_outcome_has_a_name_of_its_own_and_only_the_passing_failure_counts_as_one() {
+        let outcomes = [
+            (Outcome::Neutral, "neutral", false),
+            (Outcome::Overload { retry_after: None }, "overload", false),
+            (Outcome::Permanent, "permanent", false),
+            (Outcome::Success, "success", false),
+            (Outcome::Transient, "transient", true),
+        ];
+        for (outcome, name, is_failure) in outcomes {
+            assert_eq!((outcome.name(), outcome.is_failure()), (name, is_failure));
+        }
+    }
+
+    #[test]
+    fn a_classifier_that_does_not_know_better_takes_every_call_for_one_that_may_have_run() {
+        let classify = |_: Result<&(), &()>| Outcome::Transient;
+
+        assert!(classify.may_have_run(Err(&())));
+        assert!(classify.may_have_run(Ok(&())));
+    }
+
+    #[test]
     fn an_answer_is_a_success() {
         assert_eq!(ByResult.classify(Ok::<_, &Error<()>>(&())), Outcome::Success);
     }

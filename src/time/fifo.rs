@@ -173,6 +173,18 @@ mod tests {
         assert!(fifo.remove(key).is_some());
     }
 
+    #[test]
+    fn a_slab_that_is_not_large_is_kept_for_the_next_entries() {
+        let mut fifo = Fifo::new();
+        let keys: Vec<_> =
+            (0..KEPT as u64).map(|n| fifo.push(at(n), Waker::noop().clone()).unwrap()).collect();
+        for key in keys {
+            assert!(fifo.remove(key).is_some());
+        }
+
+        assert_eq!(fifo.entries.len(), KEPT);
+    }
+
     proptest! {
         #[test]
         fn does_what_a_list_does(steps in prop::collection::vec((0..4_u8, 0..8_usize), 0..200)) {

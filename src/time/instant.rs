@@ -101,6 +101,13 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_can_be_moved_on() {
+        let mut instant = Instant::from_nanos(3);
+        instant += Duration::from_nanos(4);
+        assert_eq!(instant, Instant::from_nanos(7));
+    }
+
+    #[test]
     fn nanoseconds_of_a_duration_are_exact_until_they_do_not_fit() {
         assert_eq!(nanos(Duration::new(1, 2)), 1_000_000_002);
         assert_eq!(nanos(Duration::from_nanos(u64::MAX)), u64::MAX);

@@ -133,3 +133,46 @@ impl Shards {
 
 /// From here on a tick more does not matter.
 const LONG: Duration = Duration::from_millis(256);
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_has_queues_of_its_own_and_a_single_timer_has_none() {
+        let period = Duration::from_secs(7);
+
+        assert_eq!(Lane::of(period).shards().unwrap().period(), period);
+        assert!(Lane::once(nanos(period)).shards().is_none());
+    }
+
+    #[test]
+    fn lanes_are_equal_when_they_are_equally_long() {
+        let (short, long) = (Duration::from_secs(7), Duration::from_secs(8));
+
+        assert_eq!(Lane::of(short), Lane::of(short));
+        assert_eq!(Lane::of(short), Lane::once(nanos(short)));
+        assert_ne!(Lane::of(short), Lane::of(long));
+    }
+
+    #[test]
+    fn short_timeouts_are_exact_and_long_ones_take_the_cheap_clock() {
+        let just_short = LONG - Duration::from_nanos(1);
+        let between = |period, now: fn() -> Instant| {
+            let shards = Lane::of(period).shards().unwrap();
+            // Often, for the two clocks may show the same once.
+            (0..100).all(|_| {
+                let (from, deadline, to) = (now(), shards.deadline(), now());
+                (from + period..=to + period).contains(&deadline)
+            })
+        };
+
+        for period in [Duration::from_millis(1), just_short] {
+            assert!(between(period, system::now), "{period:?}");
+        }
+        for period in [LONG, Duration::from_secs(60)] {
+            assert!(between(period, || system::coarse() + system::tick()), "{period:?}");
+        }
+    }
+}
