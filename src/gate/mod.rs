@@ -201,3 +201,102 @@ where
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::error::Reason;
+
+    #[test]
+    fn an_optional_gate_is_asked_and_told_like_the_gate_itself() {
+        let gate = Some(Spy::default());
+        let rejection = Rejection::new("spy", Reason::BulkheadFull);
+
+        let mut permit = gate.enter(&7).unwrap();
+        permit.pending();
+        Option::complete_in_place(&mut Some(permit), Outcome::Success);
+        gate.enter(&8).unwrap().complete(Outcome::Transient);
+        gate.turned_away(&rejection);
+
+        let told = gate.as_ref().unwrap().told.take();
+        assert_eq!(
+            told,
+            ["7 enters", "pending", "success", "8 enters", "transient", "turned away"]
+        );
+        assert_eq!(gate.shut().map(|shut| shut.reason()), None);
+        assert_eq!(gate.enter(&0).unwrap_err().reason(), Reason::BulkheadFull);
+        let shut = Some(Spy { is_shut: true, ..Spy::default() });
+        assert_eq!(shut.shut().map(|shut| shut.reason()), Some(Reason::BulkheadFull));
+    }
+
+    #[test]
+    fn no_gate_lets_everybody_in() {
+        let gate = None::<Spy>;
+
+        assert!(gate.enter(&0).unwrap().is_none());
+        assert!(gate.shut().is_none());
+    }
+
+    #[test]
+    fn a_permit_that_is_completed_where_it_is_is_spent() {
+        let gate = Spy::default();
+        let mut permit = Some(gate.enter(&1).unwrap());
+
+        Spy::complete_in_place(&mut permit, Outcome::Success);
+        Spy::complete_in_place(&mut permit, Outcome::Success);
+
+        assert!(permit.is_none());
+        assert_eq!(gate.told.take(), ["1 enters", "success"]);
+    }
+
+    /// Notes what it is told, and lets everybody in but zero.
+    #[derive(Clone, Debug, Default)]
+    struct Spy {
+        told: Rc<RefCell<Vec<String>>>,
+        is_shut: bool,
+    }
+
+    impl Spy {
+        fn note(&self, what: impl Into<String>) {
+            self.told.borrow_mut().push(what.into());
+        }
+
+        fn rejection() -> Rejection {
+            Rejection::new("spy", Reason::BulkheadFull)
+        }
+    }
+
+    impl Gate<u32> for Spy {
+        type Permit = Self;
+
+        fn enter(&self, request: &u32) -> Result<Self, Rejection> {
+            if *request == 0 {
+                return Err(Self::rejection());
+            }
+            self.note(format!("{request} enters"));
+            Ok(self.clone())
+        }
+
+        fn shut(&self) -> Option<Rejection> {
+            self.is_shut.then(Self::rejection)
+        }
+
+        fn turned_away(&self, _: &Rejection) {
+            self.note("turned away");
+        }
+    }
+
+    impl Permit for Spy {
+        fn pending(&mut self) {
+            self.note("pending");
+        }
+
+        fn complete(self, outcome: Outcome) {
+            self.note(outcome.name());
+        }
+    }
+}

@@ -174,6 +174,17 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_of_a_few_is_kept_for_the_next_ones() {
+        let mut line = Line::new();
+        let places: Vec<_> = (0..KEPT).map(|_| line.join(Waker::noop().clone())).collect();
+        for place in places {
+            assert!(!line.leave(place).was_called);
+        }
+
+        assert_eq!(line.nodes.len(), KEPT);
+    }
+
+    #[test]
     fn who_moved_to_another_task_is_woken_there() {
         let (old, new) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let mut line = Line::new();
