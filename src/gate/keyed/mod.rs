@@ -561,3 +561,50 @@ const MAX_SHARDS: usize = 16;
 const OWN_LOOKS: usize = 128;
 /// How many of each other shard.
 const LOOKS: usize = 16;
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_table_is_one_and_a_large_one_is_cut_into_no_more_than_it_gains_from() {
+        for (max_keys, shards) in [(1, 1), (127, 1), (128, 2), (1_000, 15), (10_000, 16)] {
+            let family = keyed(max_keys);
+            assert_eq!(family.shared.shards.len(), shards, "{max_keys} keys");
+        }
+    }
+
+    #[test]
+    fn a_family_tells_its_keys_and_how_many_there_are() {
+        let family = keyed(10);
+        assert!(family.is_empty());
+        assert!(family.snapshot().is_empty());
+
+        for key in [1, 2, 1] {
+            let _ = family.gate(&key);
+        }
+
+        let mut keys: Vec<_> = family.snapshot().into_iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        assert_eq!((keys, family.len(), family.is_empty()), (vec![1, 2], 2, false));
+    }
+
+    fn keyed(max_keys: usize) -> Keyed<u32, Nothing> {
+        Keyed::bounded(Nothing, NonZeroUsize::new(max_keys).unwrap())
+    }
+
+    /// Has no state, and so nothing to lose.
+    #[derive(Clone, Debug)]
+    struct Nothing;
+
+    impl Sibling for Nothing {
+        fn sibling(&self) -> Self {
+            Self
+        }
+
+        fn is_idle(&self) -> bool {
+            true
+        }
+    }
+}
