@@ -225,3 +225,36 @@ fn bucket(hash: u64, buckets: usize) -> usize {
     let bits = hash as usize;
     bits & (buckets - 1)
 }
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_by_a_quarter_at_a_time() {
+        let mut table = Table::new();
+        let mut sizes = Vec::new();
+        for n in 0..1_000_u64 {
+            table.insert(n, n, ());
+            sizes.push(table.nodes.capacity());
+            assert!(table.nodes.capacity() <= table.len() + (table.len() / 4).max(4));
+        }
+
+        sizes.dedup();
+        assert!(sizes.len() < 30, "grown {} times", sizes.len());
+    }
+
+    #[test]
+    fn chains_stay_short() {
+        let mut table = Table::new();
+        for n in 0..1_000_u64 {
+            table.insert(n, n, ());
+            // Hashes are used up to a power of two, so that none of the chains stays empty.
+            assert!(table.buckets.len().is_power_of_two());
+            assert!(table.len() <= table.buckets.len());
+        }
+
+        assert_eq!(table.buckets.len(), 1_024);
+    }
+}
