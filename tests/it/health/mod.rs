@@ -1,6 +1,5 @@
 //! Health: verdicts, checks, drains, and who asks for them.
 #![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
-//! Health: verdicts, checks, draining, and who asks for them.
 
 mod checks;
 mod drain;

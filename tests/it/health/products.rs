@@ -44,6 +44,25 @@ async fn every_product_concludes_what_its_documentation_demands() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The models would notice: silence is not health to any of them.
+#[test]
+fn no_product_concludes_from_silence_that_all_is_well() {
+    let well = Answer::Http {
+        status: 200,
+        body: br#"{"ApplicationHealthState":"Healthy","status":"Healthy"}"#.to_vec(),
+    };
+    for mut product in products::all() {
+        let healthy = products::expected(product.name, "healthy");
+        for answer in [&well, &Answer::Nothing] {
+            for _ in 0..3 * product.intervals() {
+                product.observe(&vec![answer.clone(); product.questions.len()]);
+            }
+            let is_well = product.concludes() == healthy;
+            assert_eq!(is_well, matches!(answer, Answer::Http { .. }), "{}", product.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_instance_that_drains_is_not_upgraded() {
     let mut instance = Instance::start();
