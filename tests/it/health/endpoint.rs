@@ -80,7 +80,7 @@ fn each_path_tells_what_concerns_it() {
         (
             "wedged",
             |world| world.clock.advance(Duration::from_secs(11)),
-            [503, 200, 200, 200, 200, 503],
+            [503, 503, 200, 503, 200, 503],
             "Unhealthy",
         ),
         (
@@ -89,7 +89,7 @@ fn each_path_tells_what_concerns_it() {
                 world.local.set(Finding::down("full"));
                 world.clock.advance(Duration::from_secs(11));
             },
-            [503, 503, 200, 200, 200, 503],
+            [503, 503, 200, 503, 200, 503],
             "Unhealthy",
         ),
     ];
@@ -117,7 +117,7 @@ fn while_it_starts_only_liveness_is_well() {
 
     let warmup = registry.warmup("cache").unwrap();
     registry.start_with(drop);
-    statuses([200, 503, 503, 200, 200, 503]);
+    statuses([200, 503, 503, 503, 200, 503]);
     let response = endpoints.answer(&Request::get("/vmss").body(()).unwrap());
     assert_eq!(json(response)["ApplicationHealthState"], "Initializing");
 

@@ -225,6 +225,8 @@ fn a_panic_goes_nowhere() {
 #[test]
 fn a_verdict_that_nobody_renews_goes_stale() {
     let world = World::new();
+    // So that it is not the heartbeat that is missed.
+    world.registry.heartbeat_limit(Duration::from_secs(3_600)).unwrap();
     let (runs, up) = (Count::default(), Flag::default());
     world.registry.add(counted("db", &runs, &up).timeout(Duration::from_secs(4))).unwrap();
     world
@@ -242,7 +244,9 @@ fn a_verdict_that_nobody_renews_goes_stale() {
     assert_eq!(world.verdict(Group::REGION), Degraded);
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(world.verdict(Group::REGION), Down, "three times 10 s, and a timeout of 4 s");
-    assert!(world.registry.report().checks.iter().all(|check| check.stale));
+    let report = world.registry.report();
+    let mut checks = report.checks.iter().filter(|check| check.groups.contains(&Group::REGION));
+    assert!(checks.all(|check| check.stale));
     assert_eq!(world.verdict(Group::LIVENESS), Down);
 
     world.run();
@@ -498,6 +502,7 @@ fn startup_does_not_end_before_the_start() {
 #[test]
 fn the_region_is_drained_by_hand_whatever_its_checks_say() {
     let world = World::new();
+    world.start();
     world.registry.group(Group::REGION, Aggregation::Any).unwrap();
     world.registry.signal("failover").unwrap().set(true);
 
@@ -516,6 +521,7 @@ fn the_region_is_drained_by_hand_whatever_its_checks_say() {
 #[test]
 fn a_signal_is_believed_as_long_as_it_lives() {
     let world = World::new();
+    world.start();
     let failover = Signal::builder("failover").time_to_live(Duration::from_secs(30));
     let failover = world.registry.signal(failover).unwrap();
     assert_eq!(world.verdict(Group::REGION), Down, "never set");
@@ -532,12 +538,13 @@ fn a_signal_is_believed_as_long_as_it_lives() {
     assert!(world.registry.remove("failover"));
     failover.set(true);
     assert_eq!(world.verdict(Group::REGION), Healthy);
-    assert!(world.registry.report().checks.is_empty());
+    assert!(world.registry.report().checks.iter().all(|check| check.name != "failover"));
 }
 
 #[test]
 fn groups_go_by_their_aggregation_and_each_check_by_its_groups() {
     let world = World::new();
+    world.start();
     let shop = Group::named("shop");
     world.registry.group(shop, Aggregation::AtLeast(2)).unwrap();
     let replicas: Vec<_> = ["a", "b", "c"]
@@ -622,7 +629,7 @@ fn changes_are_told_once_also_those_that_time_alone_makes() {
     let (runs, up) = (Count::default(), Flag::default());
     world.registry.add(counted("told db", &runs, &up)).unwrap();
     let told = || told.try_iter().collect::<Vec<_>>();
-    assert_eq!(told(), [("health", "region", "healthy", "down")]);
+    assert_eq!(told(), [], "down it is already, before the start");
 
     world.start();
     let mut news = told();
