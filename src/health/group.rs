@@ -87,18 +87,16 @@ impl Aggregation {
     /// What `checks` together say: the verdict of each, and its weight.
     #[must_use]
     pub fn verdict(self, checks: impl IntoIterator<Item = (Verdict, u32)>) -> Verdict {
-        let mut counted: u32 = 0;
-        let mut up: u32 = 0;
-        let mut weight: u64 = 0;
-        let mut worst = Verdict::Healthy;
-        for (verdict, weighs) in checks {
-            counted = counted.saturating_add(1);
-            worst = worst.min(verdict);
-            if verdict.is_up() {
-                up = up.saturating_add(1);
-                weight = weight.saturating_add(weighs.into());
-            }
+        let mut tally = Tally::default();
+        for (verdict, weight) in checks {
+            tally.add(verdict, weight);
         }
+        self.judge(&tally)
+    }
+
+    /// What checks that were counted together say.
+    pub(super) fn judge(self, tally: &Tally) -> Verdict {
+        let Tally { counted, up, weight, worst } = *tally;
         let holds = match self {
             _ if counted == 0 => true,
             Self::All => up == counted,
@@ -119,6 +117,42 @@ impl Aggregation {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Checks, counted.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    counted: u32,
+    up: u32,
+    weight: u64,
+    worst: Verdict,
+}
+
+impl Tally {
+    /// Counts a check in.
+    pub(super) fn add(&mut self, verdict: Verdict, weight: u32) {
+        self.counted = self.counted.saturating_add(1);
+        self.worst = self.worst.min(verdict);
+        if verdict.is_up() {
+            self.up = self.up.saturating_add(1);
+            self.weight = self.weight.saturating_add(weight.into());
+        }
+    }
+
+    /// A check that was counted as `from` counts as `to` from now on, which is no better.
+    pub(super) fn worsen(&mut self, from: Verdict, to: Verdict, weight: u32) {
+        self.worst = self.worst.min(to);
+        if from.is_up() && !to.is_up() {
+            self.up = self.up.saturating_sub(1);
+            self.weight = self.weight.saturating_sub(weight.into());
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { counted: 0, up: 0, weight: 0, worst: Verdict::Healthy }
     }
 }
 

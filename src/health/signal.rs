@@ -25,6 +25,7 @@ use crate::error::InvalidConfig;
 /// let failover = registry.signal(
 ///     Signal::builder("failover").time_to_live(Duration::from_secs(30)),
 /// )?;
+/// registry.start_with(|_task| { /* spawn it */ });
 ///
 /// failover.set(true);
 /// assert_eq!(registry.verdict(Group::REGION), Verdict::Healthy);

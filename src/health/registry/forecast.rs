@@ -1,5 +1,6 @@
 //! What a group's verdict is now, and what it becomes if nothing more is heard of its checks.
 
+use crate::health::group::Tally;
 use crate::health::{Aggregation, Verdict};
 use crate::time::Instant;
 
@@ -30,23 +31,30 @@ impl Forecast {
     pub(super) const HEALTHY: Self =
         Self { degraded_from: Instant::FAR_FUTURE, down_from: Instant::FAR_FUTURE };
 
-    /// Of the group of those `checks`. The earliest time that it tells apart is the start of time.
-    pub(super) fn of(aggregation: Aggregation, checks: &[Counts]) -> Self {
-        let at = |now: Instant| {
-            aggregation.verdict(checks.iter().map(|check| {
-                let is_stale = check.stale_from <= now && check.stale_from != Instant::FAR_FUTURE;
-                (if is_stale { check.stale } else { check.fresh }, check.weight)
-            }))
-        };
-        let mut moments: Vec<_> = checks.iter().map(|check| check.stale_from).collect();
-        moments.push(Instant::default());
-        moments.sort_unstable();
-        moments.dedup();
-        let first = |verdict| {
-            let first = moments.partition_point(|now| at(*now) > verdict);
-            moments.get(first).copied().unwrap_or(Instant::FAR_FUTURE)
-        };
-        Self { degraded_from: first(Verdict::Degraded), down_from: first(Verdict::Down) }
+    /// Of the group of those `checks`, which are put in the order in which they go stale. What is
+    /// so already is so from the start of time on.
+    pub(super) fn of(aggregation: Aggregation, checks: &mut [Counts]) -> Self {
+        checks.sort_unstable_by_key(|check| check.stale_from);
+        let mut tally = Tally::default();
+        for check in checks.iter() {
+            tally.add(check.fresh, check.weight);
+        }
+        let mut forecast = Self::HEALTHY;
+        forecast.becomes(aggregation.judge(&tally), Instant::default());
+        for check in checks.iter().take_while(|check| check.stale_from != Instant::FAR_FUTURE) {
+            tally.worsen(check.fresh, check.stale, check.weight);
+            forecast.becomes(aggregation.judge(&tally), check.stale_from);
+        }
+        forecast
+    }
+
+    fn becomes(&mut self, verdict: Verdict, now: Instant) {
+        if verdict <= Verdict::Degraded {
+            self.degraded_from = self.degraded_from.min(now);
+        }
+        if verdict == Verdict::Down {
+            self.down_from = self.down_from.min(now);
+        }
     }
 
     /// What it says of `now`.
@@ -82,7 +90,7 @@ mod tests {
             least in 1..9_u32,
         ) {
             let levels = [Verdict::Down, Verdict::Degraded, Verdict::Healthy];
-            let checks: Vec<_> = checks
+            let mut checks: Vec<_> = checks
                 .into_iter()
                 .map(|(fresh, stale, from, weight)| Counts {
                     fresh: levels[fresh],
@@ -102,7 +110,7 @@ mod tests {
                 3 => Aggregation::Percentage(f64::from(least) * 10.0),
                 _ => Aggregation::Weight(least.into()),
             };
-            let forecast = Forecast::of(aggregation, &checks);
+            let forecast = Forecast::of(aggregation, &mut checks);
 
             for now in 0..12 {
                 let now = Instant::from_nanos(now);
@@ -117,6 +125,6 @@ mod tests {
 
     #[test]
     fn a_group_without_checks_stays_healthy() {
-        assert_eq!(Forecast::of(Aggregation::All, &[]), Forecast::HEALTHY);
+        assert_eq!(Forecast::of(Aggregation::All, &mut []), Forecast::HEALTHY);
     }
 }

@@ -26,7 +26,6 @@ use crate::telemetry::{Environment, Level, Measure};
 
 pub(in crate::health) use self::cells::HEART_OF_START;
 use self::members::Wanted;
-#[allow(unused_imports, reason = "what leaves brings it into use")]
 pub(in crate::health) use self::shared::Shared;
 use self::shared::Spawn;
 

@@ -2,11 +2,10 @@
 
 use std::time::SystemTime;
 
-use super::cells::{READINESS, REGION, STARTUP};
+use super::cells::{LIVENESS, READINESS, REGION, STARTUP};
 use super::entry::{Entry, Kind};
 use super::shared::{CHECK, GROUP, Shared, State};
 use crate::health::{GroupReport, Report, Verdict};
-use crate::sync::Ordering;
 use crate::telemetry::Level;
 
 impl Shared {
@@ -49,17 +48,18 @@ impl Shared {
 
     /// What overrides the checks of the group, if anything does.
     fn reason(&self, index: usize, state: &State) -> Option<String> {
-        // Acquire: see `verdict`.
-        let is_up = self.is_up.load(Ordering::Acquire);
-        match index {
-            STARTUP if !is_up && !state.has_started => Some("not started".into()),
-            READINESS if !is_up => Some("startup is not over".into()),
-            READINESS if self.is_overridden(index) => Some("the instance drains".into()),
-            REGION => match &state.region_drain {
-                Some(reason) => Some(format!("drained by the operator: {reason}")),
-                None => self.is_overridden(index).then(|| "the instance drains".into()),
-            },
+        let unfit = match (index, self.verdict(STARTUP), self.verdict(LIVENESS)) {
+            (STARTUP, Verdict::Down, _) if !state.has_started => Some("not started"),
+            (READINESS | REGION, Verdict::Down, _) => Some("startup is not over"),
+            (READINESS | REGION, _, Verdict::Down) => Some("a heartbeat is late"),
             _ => None,
+        };
+        match (&state.region_drain, unfit) {
+            (Some(reason), _) if index == REGION => {
+                Some(format!("drained by the operator: {reason}"))
+            }
+            (_, Some(unfit)) => Some(unfit.into()),
+            _ => self.is_overridden(index).then(|| "the instance drains".into()),
         }
     }
 

@@ -302,13 +302,13 @@ impl Shared {
     fn foretell(&self, state: &State, index: usize, now: Instant) {
         // Liveness is read from the hearts alone.
         let Some(group) = state.groups.get(index).filter(|_| index != LIVENESS) else { return };
-        let counts: Vec<Counts> = state
+        let mut counts: Vec<Counts> = state
             .entries
             .values()
             .filter(|entry| entry.counts_for(index))
             .filter_map(|entry| entry.counts(index, &self.hearts))
             .collect();
-        let forecast = Forecast::of(group.aggregation, &counts);
+        let forecast = Forecast::of(group.aggregation, &mut counts);
         self.cells.write(index, forecast);
         if index == STARTUP && state.has_started && forecast.at(now).is_up() {
             // Release pairs with the acquire of who reads the verdicts.
