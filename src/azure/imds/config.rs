@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body::Body;
-use http_body_util::Full;
 use tower_service::Service;
 
 use super::transport::{self, Transport};
@@ -155,7 +153,7 @@ impl Config {
     /// Builds the client over a service of your own, in place of a connection: a stand-in for the
     /// metadata service, or an HTTP client that you have.
     ///
-    /// It must follow no redirects and ask no proxy. An error of hyper-util's client that
+    /// It must send the headers that it is given, follow no redirects and ask no proxy. An error of hyper-util's client that
     /// [`is_connect`](hyper_util::client::legacy::Error::is_connect) means that there is no such
     /// service.
     ///
@@ -168,7 +166,7 @@ impl Config {
         environment: &Environment,
     ) -> Result<Imds, InvalidConfig>
     where
-        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S: Service<Request<String>, Response = Response<B>> + Clone + Send + Sync + 'static,
         S::Future: Send,
         S::Error: Into<BoxError>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,

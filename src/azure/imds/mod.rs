@@ -20,7 +20,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // In place of the service; on a machine, this is `Imds::builder().build()?`.
-//! let service = service_fn(async |_: Request<Full<Bytes>>| {
+//! let service = service_fn(async |_: Request<String>| {
 //!     let answer = r#"{"location": "westeurope", "zone": "2", "name": "shop_7"}"#;
 //!     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer))))
 //! });
@@ -69,7 +69,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
 
 use self::transport::{Answer, Transport};
 use crate::outcome::Outcome;
@@ -144,7 +143,7 @@ impl Imds {
     async fn document(&self, path: &str) -> Result<Bytes, ImdsError> {
         let Shared { total, retry, attempt, .. } = &*self.shared;
         let retry = retry.layer().classify(judge);
-        let ask = || async { self.once(Method::GET, path, Bytes::new(), attempt).await };
+        let ask = || async { self.once(Method::GET, path, String::new(), attempt).await };
         total.run_with(|| retry.run_with(ask)).await
     }
 
@@ -153,7 +152,7 @@ impl Imds {
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
+        body: String,
         timeout: &Timeout,
     ) -> Result<Bytes, ImdsError> {
         let shared = &*self.shared;
@@ -185,15 +184,15 @@ impl Shared {
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, ImdsError> {
+        body: String,
+    ) -> Result<Request<String>, ImdsError> {
         const METADATA: HeaderName = HeaderName::from_static("metadata");
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
         let uri = format!("{}{path}", self.endpoint).parse::<Uri>();
         let uri = uri.map_err(|error| ImdsError::Transport(error.into()))?;
         let is_empty = body.is_empty();
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         let headers = request.headers_mut();

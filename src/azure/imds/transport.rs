@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy;
 use tower_service::Service;
 
@@ -17,7 +17,7 @@ use crate::error::BoxError;
 use crate::http::retry_after;
 
 /// Makes a request and reads its answer.
-pub(super) type Transport = Arc<dyn Fn(Request<Full<Bytes>>) -> Asking + Send + Sync>;
+pub(super) type Transport = Arc<dyn Fn(Request<String>) -> Asking + Send + Sync>;
 
 type Asking = Pin<Box<dyn Future<Output = Result<Answer, ImdsError>> + Send>>;
 
@@ -42,7 +42,7 @@ impl Answer {
 /// Over `service`, with bodies up to `max` bytes.
 pub(super) fn over<S, B>(service: S, max: usize) -> Transport
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S: Service<Request<String>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,

@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -98,7 +97,7 @@ impl<'a> Watch<'a> {
         // Who has not asked for a day has to turn the feature on again.
         let is_on = self.answered.is_some_and(|at| now.since(at) < LONGEST_SILENCE);
         let timeout = if is_on { &params.timeout } else { &params.first_timeout };
-        let answer = imds.once(Method::GET, &params.path, Bytes::new(), timeout).await?;
+        let answer = imds.once(Method::GET, &params.path, String::new(), timeout).await?;
         let document = Arc::new(Document::parse(&answer)?);
         self.answered = Some(imds.clock().now());
         *self.events.current.lock() = Arc::clone(&document);
@@ -183,7 +182,7 @@ impl<'a> Watch<'a> {
     async fn approve(&mut self, event: Event) {
         let ScheduledEvents { imds, params, .. } = self.events;
         let body = json!({ "StartRequests": [{ "EventId": event.id() }] }).to_string();
-        match imds.once(Method::POST, &params.path, body.into(), &params.timeout).await {
+        match imds.once(Method::POST, &params.path, body, &params.timeout).await {
             Ok(_) => {
                 self.tracker.approved(event.id());
                 self.events.tell(&Notice::Approved(event));

@@ -136,7 +136,7 @@ impl Fake {
 
     pub(super) fn client_with(&self, config: &Config) -> Result<Imds, InvalidConfig> {
         let fake = self.clone();
-        let service = tower::service_fn(move |request: Request<Full<Bytes>>| {
+        let service = tower::service_fn(move |request: Request<String>| {
             let fake = fake.clone();
             async move { fake.answer(request).await }
         });

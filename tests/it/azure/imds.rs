@@ -48,7 +48,7 @@ async fn the_request_on_the_wire_holds_no_more_than_it_should() {
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
 
     let head = String::from_utf8(head[..length].to_vec()).unwrap().to_lowercase();
-    let mut lines: Vec<_> = head.trim().split("\r\n").collect();
+    let mut lines: Vec<_> = head.trim().lines().collect();
     assert_eq!(lines.remove(0), "get /metadata/instance/compute?api-version=2023-11-15 http/1.1");
     lines.retain(|line| !line.starts_with("host: 127.0.0.1:"));
     lines.sort_unstable();
@@ -101,7 +101,7 @@ async fn an_answer_without_end_is_given_up_at_the_limit() {
         assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         stream.write_all(head).await.unwrap();
-        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x1_0000], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x1_0000], b"\r\n"].concat();
         let mut sent = 0_u64;
         loop {
             match stream.write_all(&chunk).await {
