@@ -32,6 +32,9 @@ mod report;
 pub mod server;
 pub mod signal;
 #[cfg(feature = "health")]
+#[cfg_attr(docsrs, doc(cfg(feature = "health")))]
+pub mod status;
+#[cfg(feature = "health")]
 mod token;
 mod verdict;
 mod warmup;

@@ -11,6 +11,7 @@ use super::scale_set::ScaleSet;
 use super::source::Source;
 use super::{Endpoints, Route, Shared};
 use crate::error::InvalidConfig;
+use crate::health::status::{Access, Links, Status};
 use crate::health::token::Tokens;
 use crate::health::{Format, Group, Registry, Token};
 use crate::sync::AtomicBool;
@@ -26,6 +27,7 @@ use crate::telemetry::{Environment, Measure};
 /// | `upgrade_phase` | 0 |
 /// | tokens | none: nobody sees details |
 /// | `app_service_key` | none: readiness is for everyone |
+/// | `status_access` | tokens, and who sits at this machine |
 ///
 /// # Example
 ///
@@ -53,6 +55,7 @@ pub struct Config {
     tokens: Tokens,
     app_service: Option<Result<AppService, InvalidConfig>>,
     policies: Vec<Arc<dyn Measure>>,
+    status_access: Access,
 }
 
 impl Default for Config {
@@ -66,6 +69,9 @@ impl Default for Config {
             (Route::ScaleSetBinary, "/vmss-binary"),
             (Route::Details, "/health"),
             (Route::Metrics, "/metrics"),
+            (Route::Status, "/status"),
+            (Route::StatusJson, "/status.json"),
+            (Route::StatusEvents, "/status/events"),
         ];
         Self {
             entries: entries.map(|(route, path)| Entry::new(path.into(), route)).into(),
@@ -75,6 +81,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             app_service: None,
             policies: Vec::new(),
+            status_access: Access::default(),
         }
     }
 }
@@ -186,6 +193,14 @@ impl Config {
         self
     }
 
+    /// Who may see the [status page](crate::health::status), apart from those who have a token.
+    ///
+    /// Default: who sits at this machine.
+    pub fn status_access(mut self, access: Access) -> Self {
+        self.status_access = access;
+        self
+    }
+
     /// Makes endpoints that answer from `registry`.
     ///
     /// # Errors
@@ -213,14 +228,23 @@ impl Config {
         if self.tokens.len() > 16 {
             return Err(InvalidConfig::new("token", "one of at most 16"));
         }
+        let table = Table::new(&self.entries, self.format_paths)?;
+        let links = Links::new(
+            table.path_of(Route::Status).unwrap_or_default(),
+            table.path_of(Route::StatusJson),
+            table.path_of(Route::StatusEvents),
+        );
+        let source = Source::new(registry);
+        let clock = environment.clock.clone();
         Ok(Endpoints::new(Shared {
-            table: Table::new(&self.entries, self.format_paths)?,
+            table,
+            status: Status::new(self.status_access, links, source.clone(), clock),
             replies: Replies::new(retry_after),
             scale_set: ScaleSet::new(self.upgrade_phase),
             guard: Guard::new(self.tokens, environment)?,
             app_service: self.app_service.transpose()?,
             policies: self.policies,
-            source: Source::new(registry),
+            source,
             is_busy: AtomicBool::new(false),
         }))
     }
@@ -237,6 +261,7 @@ impl fmt::Debug for Config {
             .field("tokens", &self.tokens.len())
             .field("app_service", &self.app_service.is_some())
             .field("policies", &self.policies.len())
+            .field("status_access", &self.status_access)
             .finish()
     }
 }

@@ -109,6 +109,7 @@ use self::scale_set::ScaleSet;
 use self::source::ScaleSetState;
 pub(super) use self::source::Source;
 use super::format::Exposition;
+use super::status::Status;
 use super::{Body, Format, Group, Verdict};
 use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
@@ -136,6 +137,7 @@ struct Shared {
     app_service: Option<AppService>,
     policies: Vec<Arc<dyn Measure>>,
     source: Source,
+    status: Status,
     is_busy: AtomicBool,
 }
 
@@ -189,7 +191,7 @@ impl Endpoints {
     /// # Ok::<(), seawall::error::InvalidConfig>(())
     /// ```
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
-        let Shared { table, replies, .. } = &*self.shared;
+        let Shared { table, replies, status, .. } = &*self.shared;
         let head = request.method() == Method::HEAD;
         let Some((route, format)) = table.at(request.uri().path()) else {
             return replies.not_found.response(head);
@@ -208,6 +210,14 @@ impl Endpoints {
             }
             Route::Details => self.details(format()).into_response(head),
             Route::Metrics => self.metrics().into_response(head),
+            Route::Status | Route::StatusJson | Route::StatusEvents
+                if !status.admits(request) && !self.shared.guard.admits(headers) =>
+            {
+                replies.unauthorized.response(head)
+            }
+            Route::Status => status.page(head),
+            Route::StatusJson => status.json(head),
+            Route::StatusEvents => status.events(head),
         }
     }
 

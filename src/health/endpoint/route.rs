@@ -31,6 +31,12 @@ pub enum Route {
     Details,
     /// All that is known and the levels of policies, as Prometheus' text, for those who have a token.
     Metrics,
+    /// The [status page](crate::health::status), for those who may see it.
+    Status,
+    /// What the status page shows, as JSON, for the same.
+    StatusJson,
+    /// What the status page shows, as a stream of events, for the same.
+    StatusEvents,
 }
 
 impl Route {
@@ -81,6 +87,11 @@ impl Table {
             return Err(InvalidConfig::new("path", "different from all others"));
         }
         Ok(Self { entries: all.into() })
+    }
+
+    /// The first path of `route`.
+    pub(super) fn path_of(&self, route: Route) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.route == route).map(|entry| entry.path.as_str())
     }
 
     /// What is exactly there.

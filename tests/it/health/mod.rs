@@ -13,3 +13,4 @@ mod registry;
 mod server;
 #[cfg(feature = "tls")]
 mod server_tls;
+mod status;
