@@ -34,6 +34,7 @@
 //! | `/vmss-binary` | scale sets, binary health states | 200, or 503 where `/vmss` does not say `Healthy` |
 //! | `/health` | people and monitors with a token | all that is known; 503 if any group is down |
 //! | `/metrics` | Prometheus with a token | the same as gauges, and the [levels](crate::telemetry::Measure) of all breakers, bulkheads, limiters and budgets of the process |
+//! | `/status`, `/status.json`, `/status/events` | people and tools with a token, or at this machine | the [status page](super::status), and its data once and live |
 //!
 //! Each path can be [moved](Config::path) and [left out](Config::without), and a group of one's own
 //! [put](Config::group) at one. A path is compared as a whole and as it stands: `/readyz/` is not

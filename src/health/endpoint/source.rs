@@ -1,6 +1,6 @@
 //! What answers are made of: the one place that reads the registry.
 
-use crate::health::{Group, Phase, Registry, Report, Verdict};
+use crate::health::{Drain, Group, Phase, Registry, Report, Verdict};
 
 /// Reads a registry.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ impl Source {
     #[cfg(feature = "grpc")]
     pub(in crate::health) fn group(&self, name: &str) -> Option<Group> {
         self.0.group_named(name)
+    }
+
+    pub(in crate::health) fn drain(&self) -> Option<&Drain> {
+        self.0.drain()
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -221,6 +221,12 @@ impl Registry {
         self.shared().report()
     }
 
+    /// The drain that is followed.
+    #[cfg(feature = "health")]
+    pub(super) fn drain(&self) -> Option<&Drain> {
+        self.shared().drain()
+    }
+
     /// How far the instance has come on its way out.
     #[inline]
     #[must_use]

@@ -136,6 +136,11 @@ impl Shared {
         is_first
     }
 
+    #[cfg(feature = "health")]
+    pub(super) fn drain(&self) -> Option<&Drain> {
+        self.drain.get()
+    }
+
     /// A wait that keeps many checks from starting together.
     pub(super) fn phase_of_first(&self, interval: Duration) -> Duration {
         self.phase_of(interval, self.state.lock().checks)

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::policies::{self, PolicyData};
+use crate::health::drain::{Drain, Phase};
 use crate::health::{CheckReport, Finding, Group, GroupReport, Report, Run, Verdict};
 
 /// Everything at one moment. Its form is promised by the page of this module.
@@ -16,11 +17,24 @@ pub(super) struct Data {
     pub(super) at: Moment,
     pub(super) verdict: &'static str,
     pub(super) phase: &'static str,
+    pub(super) drain: Option<DrainData>,
     pub(super) groups: Vec<GroupData>,
     pub(super) checks: Vec<CheckData>,
     pub(super) policies: Vec<PolicyData>,
     regions: Vec<RegionData>,
     pub(super) omitted: Omitted,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct DrainData {
+    pub(super) in_flight: u64,
+    pub(super) phases: Vec<PhaseData>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct PhaseData {
+    pub(super) phase: &'static str,
+    pub(super) at: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,10 +101,13 @@ pub(super) struct Moment(pub(super) u64);
 
 impl Data {
     /// All that `report` says, and the policies of the process.
-    pub(super) fn new(report: &Report) -> Self {
+    pub(super) fn new(report: &Report, drain: Option<&Drain>) -> Self {
         let (policies, more) = policies::all(report.at);
-        Self::of(report, policies, more)
+        let drain = drain.map(|drain| DrainData::new(drain, report));
+        Self { drain, ..Self::of(report, policies, more) }
     }
+
+    /// Without a drain.
 
     pub(super) fn of(report: &Report, policies: Vec<PolicyData>, more_policies: usize) -> Self {
         let mut groups: Vec<_> = report.groups.iter().collect();
@@ -107,6 +124,7 @@ impl Data {
             at: Moment::from(report.at),
             verdict: report.worst().as_str(),
             phase: report.phase.as_str(),
+            drain: None,
             groups: groups.into_iter().map(|group| GroupData::new(group, &checks)).collect(),
             checks,
             policies,
@@ -126,6 +144,18 @@ impl Data {
     /// The check of that name, if it is shown.
     pub(super) fn check(&self, name: &str) -> Option<&CheckData> {
         self.checks.iter().find(|check| check.name == name)
+    }
+}
+
+impl DrainData {
+    fn new(drain: &Drain, report: &Report) -> Self {
+        let phases = [Phase::NotReady, Phase::Closing, Phase::Rejecting, Phase::Closed];
+        let to_come = phases.into_iter().filter(|phase| *phase > report.phase);
+        let moment = |phase: Phase| {
+            let at = report.at.checked_add(drain.time_until(phase)?)?;
+            Some(PhaseData { phase: phase.as_str(), at: at.into() })
+        };
+        Self { in_flight: drain.in_flight(), phases: to_come.filter_map(moment).collect() }
     }
 }
 

@@ -53,6 +53,7 @@
 //! | `at` | when this was written down: a moment |
 //! | `verdict` | the worst of all groups: `healthy`, `degraded` or `down` |
 //! | `phase` | how far the instance has come on its way out: `serving`, `not_ready`, `closing`, `rejecting` or `closed` |
+//! | `drain` | of the drain that the registry follows: `in_flight`, how many requests are under way by its layers, and `phases`, those that are still to come: `phase`, and `at`, a moment |
 //! | `groups` | each group, in the same order as `checks` |
 //! | `groups[].name`, `.verdict` | its name, and what it counts as |
 //! | `groups[].reason` | what overrides its checks, if anything does: the start, the drain, the operator |
@@ -136,7 +137,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn new(access: Access, links: Links, source: Source, clock: Clock) -> Self {
-        let look = move || Data::new(&source.report());
+        let look = move || Data::new(&source.report(), source.drain());
         Self { access, links, board: Arc::new(Board::new(look, clock)) }
     }
 

@@ -111,7 +111,16 @@
       icon(data.verdict),
       el("div", null,
         el("p", { class: "word" }, word(data.verdict)),
-        el("p", { class: "sum" }, sum(data.checks))));
+        el("p", { class: "sum" }, sum(data.checks)),
+        leaving(data.drain)));
+  }
+
+  function leaving(drain) {
+    if (drain === null || drain.phases.length === 0) return null;
+    const next = drain.phases[0];
+    return el("p", { class: "leaving" },
+      `Leaving: ${word(next.phase).toLowerCase()} `, age(next.at),
+      `, with ${count(drain.in_flight, "request", "requests")} under way.`);
   }
 
   function sum(checks) {
@@ -213,7 +222,7 @@
       .map((verdict) => [runs.filter((run) => run.verdict === verdict).length, verdict])
       .filter(([many]) => many > 0)
       .map(([many, verdict]) => `${many} ${verdict}`);
-    const label = counts.length ? `Last ${count(runs.length, "run", "runs")}: ${counts.join(", ")}` : "No runs yet";
+    const label = counts.length ? `Last ${count(runs.length, "run", "runs")}: ${counts.join(", ")}` : "No history yet";
     return el("svg", { class: "history", viewBox: "0 0 400 40", role: "img", "aria-label": label }, bars);
   }
 

@@ -23,8 +23,22 @@ fn hero(data: &Data) -> Element {
         .child(
             Element::new("div")
                 .child(Element::new("p").class("word").text(word(data.verdict)))
-                .child(Element::new("p").class("sum").text(sum(&data.checks))),
+                .child(Element::new("p").class("sum").text(sum(&data.checks)))
+                .children(leaving(data)),
         )
+}
+
+/// What comes next on the way out, if the instance is on it.
+fn leaving(data: &Data) -> Option<Element> {
+    let drain = data.drain.as_ref()?;
+    let next = drain.phases.first()?;
+    let requests = if drain.in_flight == 1 { "request" } else { "requests" };
+    let line = Element::new("p")
+        .class("leaving")
+        .text(format!("Leaving: {} ", word(next.phase).to_lowercase()))
+        .child(age(data, next.at.0))
+        .text(format!(", with {} {requests} under way.", drain.in_flight));
+    Some(line)
 }
 
 fn sum(checks: &[CheckData]) -> String {
@@ -207,7 +221,7 @@ fn history(runs: &[RunData]) -> Element {
         .map(|(count, verdict)| format!("{count} {verdict}"))
         .collect();
     let label = if counts.is_empty() {
-        "No runs yet".to_owned()
+        "No history yet".to_owned()
     } else {
         format!("Last {}: {}", count(runs.len(), "run", "runs"), counts.join(", "))
     };

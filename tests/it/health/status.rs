@@ -14,10 +14,11 @@ use seawall::budget::Budget;
 use seawall::bulkhead::Bulkhead;
 use seawall::circuit_breaker::CircuitBreaker;
 use seawall::gate::Permit;
+use seawall::health::drain::{Cause, Drain, Product};
 use seawall::health::server::Prolong;
 use seawall::health::status::Access;
 use seawall::health::{
-    Body, Check, Endpoints, Finding, Group, Peer, Registry, Route, Signal, Token, endpoint,
+    Body, Check, Endpoints, Finding, Group, Peer, Phase, Registry, Route, Signal, Token, endpoint,
 };
 use seawall::rate_limit::Quota;
 use seawall::telemetry::Environment;
@@ -150,8 +151,10 @@ fn the_data_has_the_form_that_is_promised() {
 
     let Value::Object(fields) = &data else { panic!("not an object: {data}") };
     let names: Vec<_> = fields.keys().map(String::as_str).collect();
-    let promised =
-        ["at", "checks", "groups", "omitted", "phase", "policies", "regions", "verdict", "version"];
+    let promised = [
+        "at", "checks", "drain", "groups", "omitted", "phase", "policies", "regions", "verdict",
+        "version",
+    ];
     assert_eq!(sorted(names), promised);
     assert_eq!(data["version"], 1);
     assert_eq!(data["phase"], "serving");
@@ -410,6 +413,29 @@ fn no_secret_is_in_it() {
     assert!(!text(shown(TOKEN)).contains(TOKEN));
     assert!(!text(shown(&TOKEN.to_uppercase())).contains(&TOKEN.to_uppercase()));
     assert!(!format!("{:?}", world.endpoints).contains(TOKEN));
+}
+
+#[test]
+fn a_drain_is_told_with_what_comes_next() {
+    let world = World::new();
+    assert_eq!(world.json()["drain"], Value::Null);
+    let environment = Environment::new().clock(world.clock.clone());
+    let drain = Drain::for_products([Product::application_gateway()]);
+    let drain = drain.build_in(&environment).unwrap();
+    world.registry.attach(&drain).unwrap();
+    assert_eq!(world.json()["drain"], json!({"in_flight": 0, "phases": []}));
+
+    drain.start(Cause::Operator);
+    let data = world.json();
+
+    assert_eq!(data["phase"], "not_ready");
+    let next = &data["drain"]["phases"][0];
+    assert_eq!(next["phase"], "closing");
+    let wait = next["at"].as_u64().unwrap() - data["at"].as_u64().unwrap();
+    let planned = drain.plan(Cause::Operator).length_of(Phase::NotReady);
+    assert_eq!(u128::from(wait), planned.as_millis());
+    assert!(world.page().contains("Leaving: closing "));
+    assert!(world.page().contains("Leaving, not ready"));
 }
 
 #[test]
