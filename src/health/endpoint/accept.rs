@@ -196,7 +196,7 @@ impl<'a> Iterator for Split<'a> {
 const MAX_RANGES: usize = 32;
 
 #[cfg(fuzzing)]
-pub(crate) fn check(lines: &[Vec<u8>]) {
+pub fn check(lines: &[Vec<u8>]) {
     let mut headers = HeaderMap::new();
     for line in lines.iter().take(64) {
         if let Ok(line) = http::HeaderValue::from_bytes(line) {

@@ -120,7 +120,8 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::telemetry::Measure;
 
 #[cfg(fuzzing)]
-pub(crate) use self::accept::check as check_accept;
+#[doc(hidden)]
+pub use self::accept::check as check_accept;
 
 /// Answers those who ask how well we are.
 ///

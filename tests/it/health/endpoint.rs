@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use seawall::bulkhead::Bulkhead;
+use seawall::health::drain::{Cause, Drain, Product};
 use seawall::health::{
     Body, Check, Endpoints, Finding, Format, Group, Registry, Route, Signal, Token, Verdict,
     endpoint,
@@ -100,6 +101,32 @@ fn each_path_tells_what_concerns_it() {
             assert_eq!(world.get(path).status(), status, "{path} when {state}");
         }
         assert_eq!(scale_set(&world).0, said, "when {state}");
+    }
+}
+
+#[test]
+fn while_it_drains_it_is_neither_ready_nor_to_be_repaired() {
+    // A region follows its instances only where something chooses between regions.
+    for (product, region) in [(Product::load_balancer(), 200), (Product::front_door(), 503)] {
+        let world = World::new();
+        let environment = Environment::new().clock(world.clock.clone());
+        let drain = Drain::for_products([product]).build_in(&environment).unwrap();
+        world.registry.attach(&drain).unwrap();
+        assert_eq!(scale_set(&world), ("Healthy".into(), 0, false));
+
+        drain.start(Cause::Operator);
+
+        // Also if its own checks fail on the way out.
+        for finding in [Finding::healthy(), Finding::down("closed")] {
+            world.local.set(finding);
+            for (path, status) in ANONYMOUS.into_iter().zip([200, 503, 200, region, 200, 200]) {
+                assert_eq!(world.get(path).status(), status, "{path}");
+            }
+            assert_eq!(scale_set(&world), ("Healthy".into(), 0, true));
+        }
+        // A process that is wedged does not drain.
+        world.clock.advance(Duration::from_secs(11));
+        assert_eq!(scale_set(&world).0, "Unhealthy");
     }
 }
 
