@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -33,12 +33,21 @@ pub struct ResponseFuture<S, Request, F, A, C, R> {
     pub(super) classify: C,
     pub(super) replay: R,
     pub(super) course: Course,
-    /// From the end of a first attempt on, unless it was the end of the call.
-    ///
-    /// This and the next are dropped by hand, out of line. A call whose first attempt ended it has
-    /// neither this nor an attempt: all that it held is given back, and it has nothing to look at.
-    pub(super) repeats: ManuallyDrop<Option<Repeats<Request, A>>>,
+    /// This and the next are dropped by hand, out of line, for there is nothing to drop of them in a
+    /// call whose first attempt ended it.
+    pub(super) stage: ManuallyDrop<Stage<Request, A>>,
+    /// Held until the call is over.
     pub(super) shared: Lent<Shared>,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+pub(super) enum Stage<Request, A> {
+    First,
+    /// The first attempt did not end the call.
+    Later(Repeats<Request, A>),
+    /// The first attempt ended it, and what the call held is given back.
+    Over,
 }
 
 impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
@@ -73,7 +82,7 @@ impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
             kept,
             classify: classify.clone(),
             replay: replay.clone(),
-            repeats: ManuallyDrop::new(None),
+            stage: ManuallyDrop::new(Stage::First),
             // After all that may panic: what is lent must come back.
             shared: retry.shared.lend(),
         }
@@ -92,15 +101,17 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.repeats.is_none() {
-            let mut this = self.as_mut().project();
-            let Some(inner) = this.attempt.as_mut().as_pin_mut() else { polled_after_the_end() };
+        if matches!(*self.stage, Stage::First) {
+            let this = self.as_mut().project();
+            let inner =
+                this.attempt.as_pin_mut().expect("the first attempt is there from the start");
             // The first attempt runs in the caller's own context: it needs no other.
             let result = ready!(inner.poll(cx));
             let outcome = this.classify.classify(result.as_ref());
             if is_settled(outcome) {
                 this.shared.give_back();
-                this.attempt.set(None);
+                // Without a drop of what it was.
+                *this.stage = ManuallyDrop::new(Stage::Over);
                 return Poll::Ready(result);
             }
             if let Some(end) = self.as_mut().follow_first(result, outcome) {
@@ -129,9 +140,9 @@ impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
         let mut this = self.project();
         // What is dropped may panic: the rest is out of the way before.
         this.shared.give_back();
-        match this.repeats.take() {
-            Some(_repeats) => this.drop_repeat(),
-            None => this.attempt.set(None),
+        match mem::replace(&mut **this.stage, Stage::Over) {
+            Stage::Later(_repeats) => this.drop_repeat(),
+            Stage::First | Stage::Over => this.attempt.set(None),
         }
     }
 }
@@ -140,7 +151,7 @@ impl<S, Request, F, A, C, R> ResponseFuture<S, Request, F, A, C, R> {
 impl<S, Request, F, A, C, R> PinnedDrop for ResponseFuture<S, Request, F, A, C, R> {
     #[inline]
     fn drop(self: Pin<&mut Self>) {
-        if self.attempt.is_some() || self.repeats.is_some() {
+        if !matches!(*self.stage, Stage::Over) {
             self.clean_up();
         }
     }
@@ -152,12 +163,6 @@ pub(super) fn is_settled(outcome: Outcome) -> bool {
         Outcome::Neutral | Outcome::Permanent | Outcome::Success => true,
         Outcome::Overload { .. } | Outcome::Transient => false,
     }
-}
-
-#[cold]
-#[inline(never)]
-pub(super) fn polled_after_the_end() -> ! {
-    panic!("a call was polled again after its end")
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! What follows on a first attempt that failed.
 
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
 use super::core::{Decision, End};
-use super::future::{Parts, ResponseFuture, is_settled, polled_after_the_end};
+use super::future::{Parts, ResponseFuture, Stage, is_settled};
 use crate::budget::Charge;
 use crate::context::{self, Ambient};
 use crate::error::Reject;
@@ -83,7 +83,7 @@ where
         outcome: Outcome,
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
-        **this.repeats = Some(Repeats::default());
+        *this.stage = ManuallyDrop::new(Stage::Later(Repeats::default()));
         this.attempt.set(None);
         this.follow(result, outcome)
     }
@@ -113,7 +113,7 @@ where
         let mut ambient = Ambient::current().attempt(self.course.attempt());
         loop {
             let clock = &self.shared.clock;
-            let repeats = self.repeats.as_mut().expect(FAILED);
+            let Stage::Later(repeats) = &mut **self.stage else { polled_after_the_end() };
             match repeats.phase {
                 Phase::Waiting { until } => {
                     ready!(repeats.timer.poll_until(until, clock, cx));
@@ -173,7 +173,7 @@ where
         outcome: Outcome,
     ) -> Option<Result<S::Response, S::Error>> {
         let shared = &**self.shared;
-        let repeats = self.repeats.as_mut().expect(FAILED);
+        let Stage::Later(repeats) = &mut **self.stage else { unreachable!("{FAILED}") };
         if is_local(&result) {
             // The policy that ended this attempt knew nothing of the service. An earlier attempt
             // did.
@@ -256,8 +256,8 @@ where
 
     /// The failure before the repeat, which is given up.
     fn failure(&mut self) -> Result<S::Response, S::Error> {
-        let repeats = mem::take(self.repeats.as_mut().expect(FAILED));
-        repeats.failure.expect("a repeat follows on a failure")
+        let Stage::Later(repeats) = &mut **self.stage else { unreachable!("{FAILED}") };
+        mem::take(repeats).failure.expect("a repeat follows on a failure")
     }
 }
 
@@ -291,3 +291,9 @@ where
 }
 
 const FAILED: &str = "set when the first attempt failed";
+
+#[cold]
+#[inline(never)]
+fn polled_after_the_end() -> ! {
+    panic!("a call was polled again after its end")
+}
