@@ -391,7 +391,7 @@ impl Bulkhead {
 
     #[inline]
     fn permit(&self) -> Permit {
-        Permit { shared: self.shared.clone() }
+        Permit { shared: Some(self.shared.clone()) }
     }
 
     #[cold]
@@ -512,17 +512,46 @@ impl Measure for Bulkhead {
 #[derive(Debug)]
 #[must_use = "dropping it frees the place"]
 pub struct Permit {
-    shared: Slot<Shared>,
+    /// Until its place is free.
+    shared: Option<Slot<Shared>>,
+}
+
+impl Permit {
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
+    #[inline(always)]
+    fn leave(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.room.exit();
+        }
+    }
+
+    /// Out of line, so that a permit whose place is free is dropped inline.
+    #[inline(never)]
+    fn abandon(&mut self) {
+        self.leave();
+    }
 }
 
 impl crate::gate::Permit for Permit {
     #[inline]
-    fn complete(self, _: Outcome) {}
+    fn complete(mut self, _: Outcome) {
+        self.leave();
+    }
+
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
+    #[inline(always)]
+    fn complete_in_place(permit: &mut Option<Self>, _: Outcome) {
+        if let Some(permit) = permit {
+            permit.leave();
+        }
+    }
 }
 
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.shared.room.exit();
+        if self.shared.is_some() {
+            self.abandon();
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! A call that was let in.
 
-use std::mem;
 use std::thread;
 
 use super::core::Ticket;
@@ -40,41 +39,45 @@ use crate::slot::Slot;
 #[derive(Debug)]
 #[must_use = "a permit that is dropped ends its call"]
 pub struct Permit {
-    shared: Slot<Shared>,
+    /// Until the call has ended.
+    shared: Option<Slot<Shared>>,
     ticket: Ticket,
 }
 
 impl Permit {
     #[inline]
     pub(super) fn new(shared: Slot<Shared>, ticket: Ticket) -> Self {
-        Self { shared, ticket }
+        Self { shared: Some(shared), ticket }
     }
 
     #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
     #[inline(always)]
     fn spend(&mut self, outcome: Outcome) {
-        let ticket = mem::replace(&mut self.ticket, Ticket::SPENT);
-        let Shared { core, family } = &*self.shared;
-        if !core.exit_plainly(ticket, outcome, &**family) {
-            self.shared.exit_slowly(ticket, outcome);
+        if let Some(shared) = self.shared.take() {
+            let Shared { core, family } = &*shared;
+            if !core.exit_plainly(self.ticket, outcome, &**family) {
+                shared.exit_slowly(self.ticket, outcome);
+            }
         }
     }
 
+    /// Ends a call that has no outcome.
     #[cold]
-    fn abandon(&self) {
-        let Shared { family, .. } = &*self.shared;
+    fn abandon(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        let Shared { family, .. } = &*shared;
         let is_failure = thread::panicking() || context::is_cut() || self.ticket.is_slow(&**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
-        self.shared.exit_slowly(self.ticket, outcome);
+        shared.exit_slowly(self.ticket, outcome);
     }
 }
 
 impl gate::Permit for Permit {
-    #[inline]
     fn pending(&mut self) {
-        let Shared { core, family } = &*self.shared;
+        let Some(shared) = &self.shared else { return };
+        let Shared { core, family } = &**shared;
         if let Some(moved) = core.pending(&mut self.ticket, &**family) {
-            self.shared.tell(Some(moved));
+            shared.tell(Some(moved));
         }
     }
 
@@ -85,6 +88,7 @@ impl gate::Permit for Permit {
 
     #[inline]
     fn complete_in_place(permit: &mut Option<Self>, outcome: Outcome) {
+        // Taken out, the permit would be moved, which costs more than to write that it is spent.
         if let Some(permit) = permit {
             permit.spend(outcome);
         }
@@ -94,7 +98,7 @@ impl gate::Permit for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if !self.ticket.is_spent() {
+        if self.shared.is_some() {
             self.abandon();
         }
     }

@@ -62,7 +62,8 @@ where
 {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call would move the answer through memory")]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Admitted { inner, permit, pending, classify } => {

@@ -214,9 +214,11 @@ impl Core {
     pub(super) fn peek(&self, outside: &impl Outside) -> Option<Shut> {
         // Acquire as in `load`; the same instruction on most processors.
         let word = self.word.load(Ordering::Acquire);
-        if self.is_wide_open(word) {
-            return None;
-        }
+        if self.is_wide_open(word) { None } else { self.peek_slowly(word, outside) }
+    }
+
+    #[inline(never)]
+    fn peek_slowly(&self, word: u64, outside: &impl Outside) -> Option<Shut> {
         // An outage has as many calls as the good times.
         match Word::unpack(word).phase {
             Phase::Open { until_micros } => self.rest_of_open(until_micros, outside),
