@@ -73,6 +73,65 @@ mod sequential {
     }
 
     #[test]
+    fn a_good_call_within_a_tick_is_counted_the_short_way() {
+        let window = time(3);
+        let last = Instant::from_nanos(4 * TICK - 1);
+        assert!(window.record_plain(|| at(3)));
+        assert!(window.record_plain(|| last));
+        // The first call of a tick has more to do.
+        assert!(!window.record_plain(|| at(4)));
+        assert!(!window.record_plain(|| at(5)));
+
+        assert_eq!(window.tally(last).unwrap().calls, 2);
+
+        let full = Window::new(Span::Calls { calls: 2, tick_nanos: TICK }, at(0));
+        assert!(!full.record_plain(|| at(0)), "the window is not full");
+        for _ in 0..2 {
+            full.record(false, false, || at(0));
+        }
+        assert!(full.record_plain(|| at(0)));
+        assert!(!full.record_plain(|| at(1)));
+        full.record(true, false, || at(0));
+        assert!(!full.record_plain(|| at(0)), "a bad call is to be replaced");
+    }
+
+    #[test]
+    fn begun_anew_it_follows_a_clock_that_is_behind_the_old_one() {
+        let window = time(100);
+        window.record(true, true, || at(100));
+
+        window.restart(at(7));
+
+        assert_eq!(window.tally(at(7)), Some(Tally::default()));
+        assert!(window.record_plain(|| at(7)));
+        assert!(!window.record_plain(|| at(8)));
+        assert!(window.record(true, false, || at(8)));
+        assert_eq!(window.tally(at(8)).unwrap().failed, 1);
+    }
+
+    #[test]
+    fn cleared_it_stays_in_the_newest_tick() {
+        let window = time(100);
+
+        window.clear(at(7));
+
+        assert!(window.record_plain(|| at(99)));
+        assert!(!window.record_plain(|| at(101)));
+    }
+
+    #[test]
+    fn who_clears_keeps_others_from_turning() {
+        let window = time(5);
+
+        assert_eq!(window.lock_turning(), 5 << 1);
+
+        assert!(!window.advance(at(6)));
+        assert_eq!(window.tally(at(5)), None);
+        window.publish(5);
+        assert!(window.advance(at(6)));
+    }
+
+    #[test]
     fn counts_carry_into_no_neighbour() {
         // More good calls than half a word holds, as a program of weeks makes.
         let window = time(0);

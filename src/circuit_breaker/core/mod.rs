@@ -445,8 +445,7 @@ impl Core {
             return None;
         }
         // Below STEPS, as `passed` is below `ramp`.
-        let step = u128::from(passed) * u128::from(STEPS) / u128::from(ramp);
-        let step = u64::try_from(step).unwrap_or(STEPS - 1);
+        let step = passed.saturating_mul(STEPS) / ramp;
         Some((step + 1) * WHOLE / STEPS)
     }
 

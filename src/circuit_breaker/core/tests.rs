@@ -36,29 +36,34 @@ impl Outside for Still {
 
 /// The outside at that second. Opens at `min_calls` failures, for a second; one probe, no ramp.
 fn at(second: u64, min_calls: u64) -> Still {
-    let nanos = |seconds: u64| seconds * 1_000_000_000;
     Still {
-        now: Instant::from_nanos(nanos(second)),
-        settings: Settings::new(&Params {
-            consecutive_failures: OFF,
-            failure_ppm: MILLION / 2,
-            jitter_ppm: 0,
-            max_open_nanos: nanos(1),
-            max_pause_nanos: nanos(30),
-            min_calls,
-            open_nanos: nanos(1),
-            probe_lease_nanos: nanos(10),
-            probes: 1,
-            ramp_nanos: 0,
-            recent_failure_ppm: OFF,
-            slow_nanos: OFF,
-            slow_ppm: OFF,
-        }),
+        now: Instant::from_nanos(second * 1_000_000_000),
+        settings: Settings::new(&params(min_calls)),
+    }
+}
+
+fn params(min_calls: u64) -> Params {
+    let nanos = |seconds: u64| seconds * 1_000_000_000;
+    Params {
+        consecutive_failures: OFF,
+        failure_ppm: MILLION / 2,
+        jitter_ppm: 0,
+        max_open_nanos: nanos(1),
+        max_pause_nanos: nanos(30),
+        min_calls,
+        open_nanos: nanos(1),
+        probe_lease_nanos: nanos(10),
+        probes: 1,
+        ramp_nanos: 0,
+        recent_failure_ppm: OFF,
+        slow_nanos: OFF,
+        slow_ppm: OFF,
     }
 }
 
 #[cfg(not(seawall_loom))]
 mod sequential {
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread;
 
@@ -66,8 +71,10 @@ mod sequential {
     use proptest::prelude::*;
 
     use super::super::model::check;
+    use super::super::open_time;
     use super::*;
     use crate::circuit_breaker::State;
+    use crate::circuit_breaker::core::Shut;
     use crate::outcome::Outcome;
     use crate::window::{Span, Window};
 
@@ -114,6 +121,254 @@ mod sequential {
             let later = at(days * 24 * 3600, 1);
 
             assert!(core.enter(&later).is_ok(), "after {days} days");
+        }
+    }
+
+    #[test]
+    fn good_calls_through_a_closed_circuit_take_the_short_way_in_and_out() {
+        let outside = at(0, 1);
+        let core = core(&outside);
+        let ticket = core.enter_plainly().unwrap();
+
+        assert!(core.exit_plainly(ticket, Outcome::Success, &outside));
+        assert!(core.exit_plainly(ticket, Outcome::Permanent, &outside));
+
+        for outcome in [Outcome::Transient, Outcome::Neutral] {
+            assert!(!core.exit_plainly(ticket, outcome, &outside), "{outcome:?}");
+        }
+        // None is short when the circuit is not closed.
+        let core = open();
+        assert_eq!(core.enter_plainly(), None);
+        assert!(!core.exit_plainly(ticket, Outcome::Success, &outside));
+    }
+
+    #[test]
+    fn the_open_time_doubles_up_to_the_longest_and_chance_takes_its_part_off() {
+        let seconds = |seconds: u64| seconds * 1_000_000_000;
+        let settings = |open, longest, jitter_ppm| {
+            let (open_nanos, max_open_nanos) = (seconds(open), seconds(longest));
+            Settings::new(&Params { open_nanos, max_open_nanos, jitter_ppm, ..params(1) })
+        };
+        let steady = settings(1, 10, 0);
+        for (reopened, expected) in
+            [(0, 1), (1, 2), (3, 8), (4, 10), (63, 10), (64, 10), (u64::MAX, 10)]
+        {
+            let open = open_time(&steady, reopened, u64::MAX);
+            assert_eq!(open.as_secs(), expected, "opened again {reopened} times");
+        }
+        assert_eq!(open_time(&settings(5, 1, 0), 3, 0).as_secs(), 5);
+
+        let spread = settings(1, 10, 400_000);
+        for (reopened, chance, millis) in
+            [(0, 0, 1_000), (0, 1 << 63, 800), (0, u64::MAX, 600), (2, 1 << 62, 3_600)]
+        {
+            let open = open_time(&spread, reopened, chance);
+            // The last chance takes a nanosecond less than all of the part.
+            assert_eq!(open.as_nanos().div_euclid(1_000_000), millis, "{chance}");
+        }
+    }
+
+    /// It costs ten times as much as the coarse one.
+    #[test]
+    fn the_precise_clock_is_asked_only_close_to_the_end_of_a_wait() {
+        let nano = Duration::from_nanos(1);
+        for (until, is_asked) in [
+            (SECOND - nano, false),
+            (SECOND, false),
+            (SECOND + nano, true),
+            (SECOND + TICK, true),
+            (SECOND + TICK + nano, false),
+        ] {
+            let outside = Clocks::at(SECOND, Duration::ZERO);
+            let until = Instant::default() + until;
+
+            let around = outside.around(until);
+
+            assert_eq!(outside.is_asked.get(), is_asked, "{until:?}");
+            assert_eq!(around >= until, outside.coarse() >= until);
+        }
+    }
+
+    #[test]
+    fn the_precise_clock_is_asked_only_close_to_the_end_of_an_open_time() {
+        // Open until second 1.
+        let core = open();
+        for (left, is_asked) in [
+            (SECOND / 2, false),
+            (TICK + Duration::from_nanos(1), false),
+            (TICK, true),
+            (Duration::from_nanos(1), true),
+            (Duration::ZERO, false),
+        ] {
+            let outside = Clocks::at(SECOND - left, Duration::ZERO);
+
+            let is_shut = core.peek(&outside).is_some();
+
+            assert_eq!(outside.is_asked.get(), is_asked, "{left:?}");
+            assert_eq!(is_shut, !left.is_zero());
+        }
+    }
+
+    #[test]
+    fn an_open_time_ends_with_the_microsecond_that_its_last_nanosecond_is_in() {
+        let nanos = Duration::from_nanos;
+        let core = closed();
+        let outside = Clocks::at(nanos(300), Duration::ZERO);
+        let ticket = core.enter(&outside).unwrap().ticket;
+        core.exit(ticket, Outcome::Transient, &outside);
+
+        let rest = |now| core.peek(&Clocks::at(now, Duration::ZERO)).and_then(Shut::retry_after);
+
+        assert_eq!(rest(nanos(300)), Some(SECOND + nanos(700)));
+        assert_eq!(rest(SECOND + nanos(999)), Some(nanos(1)));
+        assert_eq!(rest(SECOND + nanos(1_000)), None);
+    }
+
+    #[test]
+    fn a_circuit_that_opens_after_weeks_is_shut_as_long_as_any() {
+        for days in [12, 13, 20, 26, 400] {
+            let second = days * 24 * 3600;
+            let core = core(&at(second, 1));
+            let ticket = core.enter(&at(second, 1)).unwrap().ticket;
+            core.exit(ticket, Outcome::Transient, &at(second, 1));
+
+            let rest = core.peek(&at(second, 1)).and_then(Shut::retry_after);
+
+            assert_eq!(rest, Some(SECOND), "after {days} days");
+            assert!(core.enter(&at(second + 1, 1)).is_ok(), "after {days} days");
+        }
+    }
+
+    #[test]
+    fn a_ramp_ends_to_the_nanosecond() {
+        let core = open();
+        let outside = |now, late| {
+            let mut outside = Clocks::at(now, late);
+            outside.settings = Settings::new(&Params { ramp_nanos: 800_000_000, ..params(1) });
+            outside
+        };
+        let probe = core.enter(&outside(SECOND, Duration::ZERO)).unwrap().ticket;
+        core.exit(probe, Outcome::Success, &outside(SECOND, Duration::ZERO));
+        let end = SECOND + Duration::from_millis(800);
+
+        let _ = core.enter(&outside(end - TICK, TICK - Duration::from_nanos(1)));
+        assert_eq!(core.state(), State::Recovering);
+        let _ = core.enter(&outside(end - TICK, TICK));
+        assert_eq!(core.state(), State::Closed);
+    }
+
+    #[test]
+    fn only_a_pause_that_is_longer_than_the_one_there_is_is_told_of() {
+        let outside = at(0, 1);
+        let core = core(&outside);
+        let tickets = [(); 5].map(|()| core.enter(&outside).unwrap().ticket);
+        let waits = [2, 1, 2, 3, 60].map(Duration::from_secs);
+
+        let told: Vec<_> = tickets
+            .into_iter()
+            .zip(waits)
+            .map(|(ticket, wait)| {
+                let overload = Outcome::Overload { retry_after: Some(wait) };
+                core.exit(ticket, overload, &outside).paused.map(|told| told.as_secs())
+            })
+            .collect();
+
+        // The last one asks for more than it may.
+        assert_eq!(told, [Some(2), None, None, Some(3), Some(30)]);
+    }
+
+    #[test]
+    fn when_a_pause_is_over_calls_take_the_short_way_again() {
+        let core = closed();
+        let ticket = core.enter(&at(0, 1)).unwrap().ticket;
+        let overload = Outcome::Overload { retry_after: Some(SECOND) };
+        core.exit(ticket, overload, &at(0, 1));
+        assert_eq!(core.enter_plainly(), None);
+        assert!(core.enter(&at(0, 1)).is_err());
+
+        assert!(core.enter(&at(1, 1)).is_ok());
+
+        assert!(core.enter_plainly().is_some());
+    }
+
+    #[test]
+    fn a_breaker_that_remembers_anything_is_not_forgotten() {
+        let settings = |change: fn(&mut Params)| {
+            let mut params = params(100);
+            change(&mut params);
+            Still { settings: Settings::new(&params), ..at(0, 100) }
+        };
+        let ends = |outcome, outside: &Still| {
+            let core = core(outside);
+            let ticket = core.enter(outside).unwrap().ticket;
+            core.exit(ticket, outcome, outside);
+            core
+        };
+        let plain = settings(|_| {});
+
+        assert!(core(&plain).is_forgettable(&plain));
+        assert!(ends(Outcome::Success, &plain).is_forgettable(&plain));
+        // A failed call in the window, and it alone: ten ticks later nothing is left.
+        let failed = ends(Outcome::Transient, &plain);
+        assert!(!failed.is_forgettable(&plain));
+        assert!(failed.is_forgettable(&at(20, 100)));
+        // A failure in a row outlasts the window.
+        let in_a_row = settings(|params| params.consecutive_failures = 5);
+        assert!(!ends(Outcome::Transient, &in_a_row).is_forgettable(&at(20, 100)));
+        // A pause.
+        let overload = Outcome::Overload { retry_after: Some(SECOND * 25) };
+        let paused = ends(overload, &plain);
+        assert!(!paused.is_forgettable(&at(20, 100)));
+        assert!(paused.is_forgettable(&at(25, 100)));
+        // A slow call.
+        let slow = settings(|params| params.slow_nanos = 1);
+        let core = core(&slow);
+        let mut ticket = core.enter(&slow).unwrap().ticket;
+        core.pending(&mut ticket, &slow);
+        let late = Still { now: Instant::default() + SECOND, ..slow };
+        core.exit(ticket, Outcome::Success, &late);
+        assert!(!core.is_forgettable(&late));
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TICK: Duration = Duration::from_millis(4);
+
+    /// A precise clock, and one that is late.
+    struct Clocks {
+        coarse: Instant,
+        now: Instant,
+        is_asked: Cell<bool>,
+        settings: Settings,
+    }
+
+    impl Clocks {
+        fn at(coarse: Duration, late: Duration) -> Self {
+            let coarse = Instant::default() + coarse;
+            let settings = Settings::new(&params(1));
+            Self { coarse, now: coarse + late, is_asked: Cell::new(false), settings }
+        }
+    }
+
+    impl Outside for Clocks {
+        fn coarse(&self) -> Instant {
+            self.coarse
+        }
+
+        fn now(&self) -> Instant {
+            self.is_asked.set(true);
+            self.now
+        }
+
+        fn tick(&self) -> Duration {
+            TICK
+        }
+
+        fn chance(&self) -> u64 {
+            0
+        }
+
+        fn settings(&self) -> &Settings {
+            &self.settings
         }
     }
 
@@ -189,6 +444,18 @@ mod sequential {
 
         assert_eq!(core.state(), State::HalfOpen);
         assert!(core.enter(&outside).is_ok());
+    }
+
+    fn closed() -> Core {
+        core(&at(0, 1))
+    }
+
+    /// Open until second 1.
+    fn open() -> Core {
+        let core = closed();
+        let ticket = core.enter(&at(0, 1)).unwrap().ticket;
+        core.exit(ticket, Outcome::Transient, &at(0, 1));
+        core
     }
 
     fn core(outside: &Still) -> Core {
@@ -299,6 +566,46 @@ mod concurrent {
             core.exit(probe, Outcome::Success, &at(5, 1));
 
             assert_eq!(other.join().unwrap(), None);
+            assert_eq!(core.state(), State::Closed);
+        });
+    }
+
+    #[test]
+    fn loom_a_result_that_comes_while_the_term_ends_opens_no_other() {
+        loom::model(|| {
+            let (core, [failed, _]) = closed(1);
+
+            let other = thread::spawn({
+                let core = Arc::clone(&core);
+                move || core.exit(failed, Outcome::Transient, &at(0, 1)).moved
+            });
+            core.force(State::Closed, &at(0, 1));
+            other.join().unwrap();
+
+            // Opened before it was set by hand, or not at all.
+            assert_eq!(core.state(), State::Closed);
+        });
+    }
+
+    #[test]
+    fn loom_a_failure_that_comes_while_the_term_ends_is_in_no_other_row() {
+        loom::model(|| {
+            let outside = || Still {
+                now: Instant::default(),
+                settings: Settings::new(&Params { consecutive_failures: 2, ..params(9) }),
+            };
+            let (core, [failed, _]) = closed(9);
+
+            let other = thread::spawn({
+                let core = Arc::clone(&core);
+                move || core.exit(failed, Outcome::Transient, &outside()).moved
+            });
+            core.force(State::Closed, &outside());
+            other.join().unwrap();
+            let next = core.enter(&outside()).unwrap().ticket;
+            core.exit(next, Outcome::Transient, &outside());
+
+            // The first of its own row.
             assert_eq!(core.state(), State::Closed);
         });
     }
