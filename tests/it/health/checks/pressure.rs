@@ -276,7 +276,12 @@ const PROCESSORS: &[Processors<'_>] = &[
     ),
     (
         "held back in the group around it",
-        &[V2, ("proc/self/cgroup", "0::/a\n"), ("sys/fs/cgroup/a/x", ""), (CPU_STAT, BEFORE)],
+        &[
+            V2,
+            ("proc/self/cgroup", "0::/a\n"),
+            ("sys/fs/cgroup/a/cpu.stat", BEFORE),
+            (CPU_STAT, BEFORE),
+        ],
         &[(CPU_STAT, HELD)],
         Degraded,
         Some(25),
