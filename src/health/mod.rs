@@ -10,6 +10,8 @@ pub mod drain;
 #[cfg(feature = "health")]
 #[cfg_attr(docsrs, doc(cfg(feature = "health")))]
 pub mod endpoint;
+#[cfg(any(feature = "client", feature = "health"))]
+mod expect;
 mod finding;
 #[cfg(feature = "health")]
 mod format;
@@ -24,6 +26,9 @@ mod no_runtime;
 #[cfg(feature = "health")]
 mod peer;
 pub mod policy;
+#[cfg(feature = "health")]
+#[cfg_attr(docsrs, doc(cfg(feature = "health")))]
+pub mod probe;
 mod recovery_point;
 mod registry;
 mod report;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::Body;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use tower_service::Service;
 
-use super::super::{Check, Finding};
+use super::super::{Check, Finding, expect};
 use crate::error::InvalidConfig;
 use crate::http::Client;
 use crate::telemetry::Environment;
@@ -223,13 +223,11 @@ impl Probe {
         if !(100 <= first && first <= last && last <= 599) {
             return Err(InvalidConfig::new("statuses", "from 100 to 599, the least first"));
         }
-        if settings.body.as_ref().is_some_and(|text| !(1..=1_024).contains(&text.len())) {
-            return Err(InvalidConfig::new("body_contains", "from 1 to 1,024 bytes long"));
-        }
+        let body = expect::text(settings.body.as_ref())?;
         if settings.degraded_above.is_some_and(|time| time.is_zero()) {
             return Err(InvalidConfig::new("degraded_above", "longer than zero"));
         }
-        let mut send = headers("header", &settings.send)?;
+        let mut send = expect::headers("header", &settings.send)?;
         send.entry(USER_AGENT).or_insert(HeaderValue::from_static("seawall"));
         let client = match &settings.client {
             Some(client) => client.clone(),
@@ -246,8 +244,8 @@ impl Probe {
             uri,
             send,
             statuses: settings.statuses.clone(),
-            expect: headers("expect_header", &settings.expect)?,
-            body: settings.body.clone().map(Bytes::from),
+            expect: expect::headers("expect_header", &settings.expect)?,
+            body,
             degraded_above: settings.degraded_above,
         })
     }
@@ -258,7 +256,7 @@ impl Probe {
         *request.headers_mut() = self.send.clone();
         // A pool's client is always ready.
         let response =
-            self.client.call(request).await.map_err(|error| Finding::down(root(&error)))?;
+            self.client.call(request).await.map_err(|error| Finding::down(expect::root(&error)))?;
         self.judge(response).await
     }
 
@@ -270,38 +268,14 @@ impl Probe {
         if !self.statuses.contains(&status) {
             return Err(Finding::down(format_args!("answers {status}")));
         }
-        for (name, value) in &self.expect {
-            if !response.headers().get_all(name).iter().any(|found| found == value) {
-                return Err(Finding::down(format_args!("header {name} is not as expected")));
-            }
+        if let Some(name) = expect::missing(&self.expect, response.headers()) {
+            return Err(Finding::down(format_args!("header {name} is not as expected")));
         }
         match &self.body {
-            Some(text) => find(text, response.into_body()).await,
+            Some(text) => expect::find(text, response.into_body()).await,
             None => Ok(()),
         }
     }
-}
-
-/// Whether `text` is in what begins `body`.
-async fn find<B>(text: &[u8], mut body: B) -> Result<(), Finding>
-where
-    B: Body<Data = Bytes, Error: Error + 'static> + Unpin,
-{
-    let mut read = Vec::new();
-    while read.len() < MAX_BODY
-        && let Some(frame) = body.frame().await
-    {
-        let frame = frame.map_err(|error| Finding::down(root(&error)))?;
-        let Ok(data) = frame.into_data() else { break };
-        let room = MAX_BODY - read.len();
-        // A text may begin in what was there before.
-        let from = read.len().saturating_sub(text.len() - 1);
-        read.extend_from_slice(&data[..data.len().min(room)]);
-        if read[from..].windows(text.len()).any(|part| part == text) {
-            return Ok(());
-        }
-    }
-    Err(Finding::down("the body is not as expected"))
 }
 
 /// An absolute URL of HTTP or HTTPS, without what would have to be kept secret.
@@ -312,30 +286,6 @@ fn parse(url: &str) -> Result<Uri, InvalidConfig> {
     let host = uri.authority().map(Authority::as_str).filter(|host| !host.contains('@'));
     if known && host.is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(wrong()) }
 }
-
-fn headers(field: &'static str, headers: &[(String, String)]) -> Result<HeaderMap, InvalidConfig> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let name = HeaderName::try_from(name)
-            .map_err(|_| InvalidConfig::new(field, "a header's name and its value"))?;
-        let mut value = HeaderValue::try_from(value)
-            .map_err(|_| InvalidConfig::new(field, "a header's name and its value"))?;
-        value.set_sensitive(true);
-        map.append(name, value);
-    }
-    Ok(map)
-}
-
-/// What is at the bottom of `error`: the causes above only say that they have one.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    root
-}
-
-const MAX_BODY: usize = 64 * 1024;
 
 #[cfg(test)]
 #[cfg(not(seawall_loom))]

@@ -82,6 +82,9 @@ pub use tcp::tcp;
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use tls::{TlsCertificate, TlsCertificateFile, tls_certificate, tls_certificate_file};
 
+#[cfg(feature = "health")]
+pub(super) use target::Target;
+
 use std::future::Future;
 use std::time::Duration;
 

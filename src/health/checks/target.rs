@@ -8,7 +8,7 @@ use crate::error::InvalidConfig;
 
 /// A host, by name or address, and a port.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(in crate::health) struct Target {
     host: Host,
     port: u16,
     lookups: Blocking,
@@ -22,7 +22,7 @@ enum Host {
 
 impl Target {
     /// Reads `host:port`, where an IPv6 address stands in brackets.
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidConfig> {
+    pub(in crate::health) fn parse(text: &str) -> Result<Self, InvalidConfig> {
         let wrong =
             || InvalidConfig::new("address", "a host and a port, such as `db.example:5432`");
         if let Ok(address) = text.parse::<SocketAddr>() {
@@ -51,7 +51,7 @@ impl Target {
 
     /// The host alone, as it was given.
     #[cfg(feature = "tls")]
-    pub(super) fn host(&self) -> String {
+    pub(in crate::health) fn host(&self) -> String {
         match &self.host {
             Host::Address(address) => address.to_string(),
             Host::Name(name) => name.clone(),
@@ -59,7 +59,7 @@ impl Target {
     }
 
     /// Its addresses; at least one.
-    pub(super) async fn addresses(&self) -> Result<Vec<SocketAddr>, Finding> {
+    pub(in crate::health) async fn addresses(&self) -> Result<Vec<SocketAddr>, Finding> {
         let port = self.port;
         let name = match &self.host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),

@@ -108,7 +108,6 @@ impl Data {
     }
 
     /// Without a drain.
-
     pub(super) fn of(report: &Report, policies: Vec<PolicyData>, more_policies: usize) -> Self {
         let mut groups: Vec<_> = report.groups.iter().collect();
         groups.sort_by_key(|group| group.verdict);

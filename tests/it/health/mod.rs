@@ -8,6 +8,8 @@ mod drain_http;
 mod endpoint;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "health")]
+mod probe;
 mod products;
 mod registry;
 mod server;
