@@ -254,7 +254,7 @@ impl<T> Lent<T> {
 
     /// The same handle, which now gives itself back when it is dropped. This one must not be used,
     /// or given back, again.
-    pub(crate) fn into_pooled(&mut self) -> Pooled<T> {
+    pub(crate) fn owned(&mut self) -> Pooled<T> {
         Pooled { cell: self.cell }
     }
 }
@@ -597,7 +597,7 @@ mod tests {
         drop(acquire());
         assert_eq!(pool.len(), 2);
 
-        drop(second.into_pooled());
+        drop(second.owned());
         let both = (acquire(), acquire());
 
         assert_eq!(pool.len(), 2);

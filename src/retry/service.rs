@@ -50,7 +50,15 @@ where
         let Self { inner, retry, classify, replay } = self;
         // The clone is not ready. It is polled before it is called.
         let keep = |inner: &mut S| inner.clone();
-        let call = |inner: &mut &mut S, request| inner.call(request);
-        ResponseFuture::begin(request, retry, classify, replay, inner, call, keep)
+        // The closure is inlined, and tower's own call of a borrowed service is not.
+        ResponseFuture::begin(
+            request,
+            retry,
+            classify,
+            replay,
+            inner,
+            |inner, request| S::call(inner, request),
+            keep,
+        )
     }
 }

@@ -125,7 +125,7 @@ impl<F> ResponseFuture<F> {
     fn cut(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
         // The timer, which has told that the time is over, is idle.
-        let Shared { emitter, .. } = &*this.shared.into_pooled();
+        let Shared { emitter, .. } = &*this.shared.owned();
         context::cut(|| this.state.set(State::Done));
         emitter.emit(EventKind::TimedOut { after: this.lane.period() });
         Rejection::new(emitter.name(), Reason::TimedOut)
@@ -136,7 +136,7 @@ impl<F> ResponseFuture<F> {
     fn reject(self: Pin<&mut Self>) -> Rejection {
         let mut this = self.project();
         assert!(matches!(*this.state, State::Late), "a call was polled again after its end");
-        let Shared { emitter, .. } = &*this.shared.into_pooled();
+        let Shared { emitter, .. } = &*this.shared.owned();
         this.state.set(State::Done);
         let reason = Reason::DeadlineExceeded;
         emitter.emit(EventKind::Rejected { reason });
