@@ -253,3 +253,47 @@ impl<F> PinnedDrop for Scoped<F> {
         ambient::scope_alone(this.ambient, || this.future.set(None));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_context_is_set_by_itself() {
+        let (soon, late) = (Instant::from_nanos(5), Instant::from_nanos(9));
+        let parts = |context: Context| {
+            let Ambient { deadline, attempt, criticality, .. } = context.ambient;
+            (deadline, attempt, criticality)
+        };
+        let none = parts(Context::default());
+        assert_eq!(none, (Instant::FAR_FUTURE, 1, Criticality::Default));
+
+        let mut context = Context::new().attempt(3);
+        assert_eq!(parts(context), (none.0, 3, none.2));
+        context = context.criticality(Criticality::Sheddable);
+        assert_eq!(parts(context), (none.0, 3, Criticality::Sheddable));
+        context = context.deadline(soon);
+        assert_eq!(parts(context), (soon, 3, Criticality::Sheddable));
+        // An earlier one stays, and there is no attempt before the first.
+        context = context.deadline(late).attempt(0);
+        assert_eq!(parts(context), (soon, 1, Criticality::Sheddable));
+    }
+
+    #[test]
+    fn what_is_captured_is_all_that_the_code_that_asks_is_in() {
+        let clock = Clock::manual();
+        let end = Instant::from_nanos(7);
+        let mut outer = Ambient::NONE.attempt(4).until(end);
+        outer.criticality = Criticality::Critical;
+
+        let (captured, seen) = ambient::scope(&mut outer, || {
+            (capture(&clock), (attempt(), deadline(&clock), criticality()))
+        });
+
+        assert_eq!(seen, (4, Some(end), Criticality::Critical));
+        assert_eq!(captured.ambient.attempt, 4);
+        assert_eq!(captured.ambient.deadline, end);
+        assert_eq!(captured.ambient.criticality, Criticality::Critical);
+        assert_eq!((attempt(), deadline(&clock)), (1, None));
+    }
+}

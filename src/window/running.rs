@@ -91,3 +91,18 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twelve_ticks_have_a_place_of_their_own_each() {
+        let upper = 1 << 32;
+        let expected =
+            (0..6).flat_map(|word| [(word, 1), (word, upper)]).cycle().take(30).collect::<Vec<_>>();
+
+        assert_eq!((0..30).map(Running::place).collect::<Vec<_>>(), expected);
+    }
+}

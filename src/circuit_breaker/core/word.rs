@@ -102,3 +102,66 @@ impl Word {
 pub(super) const fn generation_of(word: u64) -> u64 {
     (word >> PAYLOAD_BITS) & GENERATION
 }
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_comes_back_as_it_was_packed() {
+        for generation in [1, 2, GENERATION - 1, GENERATION] {
+            for (tag, payload, phase) in [
+                (0, 0, Phase::Closed { failures: 0 }),
+                (0, MAX_IN_A_ROW, Phase::Closed { failures: MAX_IN_A_ROW }),
+                (1, 0, Phase::MetricsOnly),
+                (2, 0, Phase::ForcedClosed),
+                (3, 1 << 20, Phase::Recovering { credit: 1 << 20 }),
+                (4, (1 << 20) | 7, Phase::HalfOpen { admitted: 1, passed: 7 }),
+                (4, PAYLOAD, Phase::HalfOpen { admitted: MAX_PLACES, passed: MAX_PLACES }),
+                (5, 0x12_3456_789A, Phase::Open { until_micros: 0x12_3456_789A }),
+                (6, 0, Phase::Isolated),
+            ] {
+                let word = Word { generation, phase };
+
+                let packed = word.pack();
+
+                assert_eq!(packed, (tag << 61) | (generation << 40) | payload, "{word:?}");
+                assert_eq!(Word::unpack(packed), word);
+                assert_eq!(generation_of(packed), generation);
+                assert_eq!(packed < CLOSED_END, matches!(phase, Phase::Closed { .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn the_halves_are_as_wide_as_they_are_said_to_be() {
+        assert_eq!((PAYLOAD, MAX_IN_A_ROW), (0xFF_FFFF_FFFF, 0xFF_FFFF_FFFF));
+        assert_eq!((MAX_PLACES, GENERATION), (0xF_FFFF, 0x1F_FFFF));
+    }
+
+    #[test]
+    fn an_open_time_of_any_length_leaves_the_rest_of_the_word_alone() {
+        let word = Word { generation: 1, phase: Phase::Open { until_micros: PAYLOAD + 6 } };
+
+        let expected = Word { generation: 1, phase: Phase::Open { until_micros: 5 } };
+        assert_eq!(Word::unpack(word.pack()), expected);
+    }
+
+    #[test]
+    fn no_term_has_the_number_zero() {
+        let mut word = Word { generation: GENERATION - 1, ..Word::FIRST };
+        let mut generations = Vec::new();
+        for _ in 0..3 {
+            word = word.advance(Phase::Isolated);
+            generations.push(word.generation);
+        }
+
+        assert_eq!(generations, [GENERATION, 1, 2]);
+        assert_eq!(word.phase, Phase::Isolated);
+        assert_eq!(
+            word.stay(Phase::MetricsOnly),
+            Word { generation: 2, phase: Phase::MetricsOnly }
+        );
+    }
+}
