@@ -32,6 +32,7 @@
 //! | one policy | [`circuit_breaker`], [`retry`], [`timeout`], [`bulkhead`], [`rate_limit`], [`fallback`] |
 //! | waiting instead of being turned away | [`queue`] |
 //! | a policy per host or tenant | [`gate::Keyed`] |
+//! | saying how well this instance is | [`health`] |
 //! | what to choose, and why | [`manual`] |
 //! | figures and events | [`telemetry`] |
 //! | a policy of your own | [`gate::Gate`] |
@@ -51,6 +52,9 @@
 //! |---|---|
 //! | `http` | classification, `Retry-After`, idempotency, replay of bodies |
 //! | `client` | a ready-made client over hyper-util and rustls |
+//! | `health` | health endpoints, the server for them, the status page, checks that need a socket, a prober |
+//! | `grpc` | `grpc.health.v1` over the same verdicts |
+//! | `tls` | TLS for the health server and the prober, and the check of a certificate's end |
 //! | `azure` | instance metadata and scheduled maintenance of Azure's virtual machines |
 //! | `tracing` | events and spans |
 //! | `opentelemetry` | events and levels as metrics |

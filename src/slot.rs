@@ -587,7 +587,7 @@ mod tests {
     #[test]
     fn what_a_supply_has_lent_holds_the_slot() {
         let pool = Pool::new();
-        let acquire = || pool.acquire_pooled(|_: &()| true, || ());
+        let acquire = || pool.acquire_pooled(|(): &()| true, || ());
         let mut supply = Supply::from(acquire());
         let (mut first, mut second) = (supply.lend(), supply.lend());
         assert_eq!(supply.others(), 2);
@@ -607,7 +607,7 @@ mod tests {
     #[test]
     fn a_supply_does_not_run_out() {
         let pool = Pool::new();
-        let mut supply = Supply::from(pool.acquire_pooled(|_: &()| true, || ()));
+        let mut supply = Supply::from(pool.acquire_pooled(|(): &()| true, || ()));
         supply.left = 1;
         // What it is said to have less of is nobody's.
         supply.cell.count_dropped(STOCK - 1);

@@ -36,7 +36,7 @@ pub(crate) struct Load {
 struct Asked {
     path: &'static str,
     per_second: u32,
-    asked: usize,
+    requests: usize,
     answered_200: usize,
     p50_ms: f64,
     p99_ms: f64,
@@ -158,7 +158,7 @@ async fn probe(address: SocketAddr, path: &'static str, per_second: u32, lasts: 
     Asked {
         path,
         per_second,
-        asked: answers.len(),
+        requests: answers.len(),
         answered_200: answers.iter().filter(|(is_200, _)| *is_200).count(),
         p50_ms: quantile(50).unwrap_or_default(),
         p99_ms: quantile(99).unwrap_or_default(),

@@ -124,11 +124,10 @@ impl Product {
     /// instance.
     pub(crate) fn intervals(&self) -> usize {
         match &self.judge {
-            Judge::Probes { started: false, .. } => 1,
+            Judge::Probes { started: false, .. } | Judge::Rich { .. } => 1,
             Judge::InARow { fall, rise, .. } => (*fall).max(*rise) as usize,
             Judge::Samples { size, .. } => *size,
             Judge::Probes { fall, .. } => fall[1].max(fall[2]) as usize,
-            Judge::Rich { .. } => 1,
         }
     }
 }

@@ -286,9 +286,8 @@ mod tests {
         let mut outer = Ambient::NONE.attempt(4).until(end);
         outer.criticality = Criticality::Critical;
 
-        let (captured, seen) = ambient::scope(&mut outer, || {
-            (capture(&clock), (attempt(), deadline(&clock), criticality()))
-        });
+        let (captured, seen) =
+            scope(&mut outer, || (capture(&clock), (attempt(), deadline(&clock), criticality())));
 
         assert_eq!(seen, (4, Some(end), Criticality::Critical));
         assert_eq!(captured.ambient.attempt, 4);

@@ -1,6 +1,6 @@
 //! What one run of a check found.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Debug, Display, Write};
 
 use super::Verdict;
 
@@ -22,7 +22,7 @@ use super::Verdict;
 /// assert_eq!(finding.observation(), Some((41.5, "s")));
 /// assert_eq!(Finding::from(Err::<(), _>("refused")), Finding::down("refused"));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct Finding {
     verdict: Verdict,
@@ -71,6 +71,16 @@ impl Finding {
     }
 }
 
+/// Without the detail, which is not for logs.
+impl Debug for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finding")
+            .field("verdict", &self.verdict)
+            .field("observed", &self.observed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl From<()> for Finding {
     fn from((): ()) -> Self {
         Self::healthy()
@@ -112,11 +122,11 @@ fn bounded(detail: impl Display) -> Box<str> {
 struct Bounded(String);
 
 impl Write for Bounded {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             let character = if character.is_control() { '\u{fffd}' } else { character };
             if self.0.len() + character.len_utf8() > MAX_DETAIL {
-                return Err(std::fmt::Error);
+                return Err(fmt::Error);
             }
             self.0.push(character);
         }
@@ -134,7 +144,7 @@ mod tests {
     fn a_text_without_end_is_cut() {
         struct Endless;
         impl Display for Endless {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 loop {
                     f.write_str("ä")?;
                 }
@@ -144,6 +154,11 @@ mod tests {
         let finding = Finding::down(Endless);
 
         assert_eq!(finding.detail().map(str::len), Some(MAX_DETAIL));
+    }
+
+    #[test]
+    fn a_detail_is_not_printed_unasked() {
+        assert!(!format!("{:?}", Finding::down("canary")).contains("canary"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! All that a registry knows, as data.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::drain::Phase;
@@ -40,7 +41,7 @@ impl Report {
 }
 
 /// One group in a [`Report`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct GroupReport {
     /// Which one.
@@ -51,6 +52,17 @@ pub struct GroupReport {
     pub reason: Option<String>,
     /// The names of its checks.
     pub checks: Vec<String>,
+}
+
+/// Without the reason, which is not for logs.
+impl fmt::Debug for GroupReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupReport")
+            .field("group", &self.group)
+            .field("verdict", &self.verdict)
+            .field("checks", &self.checks)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One check in a [`Report`].

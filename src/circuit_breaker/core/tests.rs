@@ -147,7 +147,7 @@ mod sequential {
         let seconds = |seconds: u64| seconds * 1_000_000_000;
         let settings = |open, longest, jitter_ppm| {
             let (open_nanos, max_open_nanos) = (seconds(open), seconds(longest));
-            Settings::new(&Params { open_nanos, max_open_nanos, jitter_ppm, ..params(1) })
+            Settings::new(&Params { open_nanos, jitter_ppm, max_open_nanos, ..params(1) })
         };
         let steady = settings(1, 10, 0);
         for (reopened, expected) in
@@ -173,7 +173,7 @@ mod sequential {
     fn the_precise_clock_is_asked_only_close_to_the_end_of_a_wait() {
         let nano = Duration::from_nanos(1);
         for (until, is_asked) in [
-            (SECOND - nano, false),
+            (SECOND.saturating_sub(nano), false),
             (SECOND, false),
             (SECOND + nano, true),
             (SECOND + TICK, true),
@@ -200,7 +200,7 @@ mod sequential {
             (Duration::from_nanos(1), true),
             (Duration::ZERO, false),
         ] {
-            let outside = Clocks::at(SECOND - left, Duration::ZERO);
+            let outside = Clocks::at(SECOND.saturating_sub(left), Duration::ZERO);
 
             let is_shut = core.peek(&outside).is_some();
 
@@ -251,9 +251,12 @@ mod sequential {
         core.exit(probe, Outcome::Success, &outside(SECOND, Duration::ZERO));
         let end = SECOND + Duration::from_millis(800);
 
-        let _ = core.enter(&outside(end - TICK, TICK - Duration::from_nanos(1)));
+        let _ = core.enter(&outside(
+            end.saturating_sub(TICK),
+            TICK.saturating_sub(Duration::from_nanos(1)),
+        ));
         assert_eq!(core.state(), State::Recovering);
-        let _ = core.enter(&outside(end - TICK, TICK));
+        let _ = core.enter(&outside(end.saturating_sub(TICK), TICK));
         assert_eq!(core.state(), State::Closed);
     }
 

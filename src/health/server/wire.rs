@@ -178,8 +178,8 @@ mod tests {
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             b"CONNECT a:1 HTTP/1.1\r\n\r\nxyz",
             b"\0\0\0\0\xff\0",
-            &[b'a'; 20_000],
-            &[b'\n'; 20_000],
+            &b"a".repeat(20_000),
+            &b"\n".repeat(20_000),
             &b"GET /ok HTTP/1.1\r\na: b\r\n".repeat(1_000),
         ];
         for request in requests {

@@ -1,6 +1,8 @@
 //! What each of those who ask is told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,6 +129,48 @@ fn while_it_drains_it_is_neither_ready_nor_to_be_repaired() {
         // A process that is wedged does not drain.
         world.clock.advance(Duration::from_secs(11));
         assert_eq!(scale_set(&world).0, "Unhealthy");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_requests_start_no_check() {
+    #[derive(Default)]
+    struct Runs {
+        started: AtomicU32,
+        under_way: AtomicU32,
+        most: AtomicU32,
+    }
+    let registry = Registry::new_in(&Environment::new().clock(Clock::tokio()));
+    let all: Vec<Arc<Runs>> = (0..20).map(|_| Arc::default()).collect();
+    for (number, runs) in all.iter().enumerate() {
+        let runs = Arc::clone(runs);
+        let slow = move || {
+            let runs = Arc::clone(&runs);
+            async move {
+                runs.started.fetch_add(1, Ordering::Relaxed);
+                let under_way = runs.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+                runs.most.fetch_max(under_way, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                runs.under_way.fetch_sub(1, Ordering::Relaxed);
+            }
+        };
+        registry.add(Check::new(format!("slow {number}"), slow).local()).unwrap();
+    }
+    registry.start().unwrap();
+    let mut endpoints = Endpoints::builder().build(&registry).unwrap();
+
+    // Thirty seconds, which are three intervals.
+    for _ in 0..1_000 {
+        for _ in 0..100 {
+            let request = Request::get("/readyz").body(()).unwrap();
+            endpoints.call(request).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+
+    for runs in all {
+        assert_eq!(runs.most.load(Ordering::Relaxed), 1);
+        assert!((3..=4).contains(&runs.started.load(Ordering::Relaxed)), "one per interval");
     }
 }
 

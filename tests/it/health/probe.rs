@@ -45,7 +45,7 @@ async fn an_answer_means_what_the_table_says() {
     ];
     for (answer, change, expected) in rows {
         let server = Server::start(answer).await;
-        let mut probing = Probing::start(change(server.target()));
+        let mut probing = Probing::start(&change(server.target()));
 
         let (finding, _) = probing.next().await;
 
@@ -58,7 +58,7 @@ async fn an_answer_means_what_the_table_says() {
 async fn it_falls_and_rises_after_so_many_probes_and_asks_faster_in_between() {
     let server = Server::start(WELL).await;
     let config = server.target().jitter(0.0).interval(SECOND * 5).unhealthy_interval(SECOND);
-    let mut probing = Probing::start(config.fall(3).rise(2));
+    let mut probing = Probing::start(&config.fall(3).rise(2));
     assert_eq!(probing.next().await.1, Some(Healthy), "the first decides at once");
 
     server.answer(ILL);
@@ -80,7 +80,7 @@ async fn who_asks_to_be_left_or_is_somebody_else_is_left_at_once() {
     ] {
         let server = Server::start("200 OK\r\nx-service: shop\r\ncontent-length: 0").await;
         let config = server.target().jitter(0.0).expect_identity("x-service", "shop");
-        let mut probing = Probing::start(config);
+        let mut probing = Probing::start(&config);
         assert_eq!(probing.next().await.1, Some(Healthy));
 
         server.answer(answer);
@@ -95,7 +95,7 @@ async fn it_connects_to_no_address_that_is_not_allowed() {
     let server = Server::start(WELL).await;
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         let url = format!("http://{host}:{}/", server.address.port());
-        let mut probing = Probing::start(Prober::builder("inside", url));
+        let mut probing = Probing::start(&Prober::builder("inside", url));
 
         let (finding, _) = probing.next().await;
 
@@ -111,7 +111,7 @@ async fn it_reads_64_kib_and_no_more() {
     for (before, expected) in [(60 * 1024, Healthy), (64 * 1024, Down)] {
         let head = "200 OK\r\ncontent-length: 1000000000\r\n\r\n";
         server.answer(&format!("{head}{}needle", "x".repeat(before)));
-        let mut probing = Probing::start(server.target().body_contains("needle"));
+        let mut probing = Probing::start(&server.target().body_contains("needle"));
 
         assert_eq!(probing.next().await.0.verdict(), expected, "after {before} bytes");
     }
@@ -120,7 +120,7 @@ async fn it_reads_64_kib_and_no_more() {
 #[tokio::test]
 async fn silence_ends_with_the_timeout() {
     let server = Server::start(SILENT).await;
-    let mut probing = Probing::start(server.target().timeout(SECOND * 2));
+    let mut probing = Probing::start(&server.target().timeout(SECOND * 2));
     server.accepted(1).await;
 
     probing.clock.advance(SECOND * 2);
@@ -133,7 +133,7 @@ async fn silence_ends_with_the_timeout() {
 async fn nobody_listens_and_that_is_down() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{address}/");
-    let mut probing = Probing::start(Prober::builder("gone", url).allow_loopback(true));
+    let mut probing = Probing::start(&Prober::builder("gone", url).allow_loopback(true));
 
     assert_eq!(probing.next().await.1, Some(Down));
 }
@@ -229,7 +229,7 @@ impl Feed for Tell {
 }
 
 impl Probing {
-    fn start(config: Config) -> Self {
+    fn start(config: &Config) -> Self {
         let clock = Clock::manual();
         let prober = config.build_in(&Environment::new().clock(clock.clone())).unwrap();
         let (sender, told) = unbounded_channel();

@@ -10,16 +10,16 @@ use seawall::telemetry::Environment;
 use seawall::time::Clock;
 
 #[path = "../../../examples/health/products.rs"]
-mod products;
+mod models;
 
-use products::{Answer, Question, STATES};
+use models::{Answer, Question, STATES};
 
 #[tokio::test]
 async fn every_product_concludes_what_its_documentation_demands() {
     let mut wrong = Vec::new();
     for state in STATES {
         let mut instance = Instance::start();
-        let mut products = products::all();
+        let mut products = models::all();
         let way: &[&str] =
             if state == "starting" { &["starting"] } else { &["starting", "healthy", state] };
         for state in way {
@@ -33,7 +33,7 @@ async fn every_product_concludes_what_its_documentation_demands() {
                     product.observe(&answers);
                 }
                 let concluded = product.concludes();
-                let expected = products::expected(product.name, state);
+                let expected = models::expected(product.name, state);
                 if concluded != expected {
                     wrong.push(format!("{}, {state}: {concluded}, not {expected}", product.name));
                 }
@@ -51,8 +51,8 @@ fn no_product_concludes_from_silence_that_all_is_well() {
         status: 200,
         body: br#"{"ApplicationHealthState":"Healthy","status":"Healthy"}"#.to_vec(),
     };
-    for mut product in products::all() {
-        let healthy = products::expected(product.name, "healthy");
+    for mut product in models::all() {
+        let healthy = models::expected(product.name, "healthy");
         for answer in [&well, &Answer::Nothing] {
             for _ in 0..3 * product.intervals() {
                 product.observe(&vec![answer.clone(); product.questions.len()]);
