@@ -291,7 +291,7 @@ async fn a_browser_that_shows_the_token_sees_it_live() {
 
 async fn background(page: &Page) -> String {
     let color = page.evaluate("getComputedStyle(document.body).backgroundColor").await;
-    color.as_str().unwrap().to_owned()
+    color.as_str().expect("a colour").to_owned()
 }
 
 /// The worst contrast of any text that is shown with what is behind it, as WCAG 2.2 computes it.
