@@ -12,7 +12,7 @@
 //! # Who sees it
 //!
 //! Who shows a [`Token`](super::Token), as a bearer or as the password that the browser asks for;
-//! and, by [default](Access), who sits at this machine: whose address ([`Peer`](super::Peer)) and
+//! and, by [default](Access), who sits at this machine: whose address ([`Peer`]) and
 //! `Host` are loopback ones, without a header of a proxy's, and without one by which a browser says
 //! that another site's page asks. All others get the 401 that is given for details. A port that is
 //! forwarded to this machine, as `kubectl port-forward` and `ssh -L` do, counts as sitting at it.

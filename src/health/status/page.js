@@ -167,7 +167,7 @@
           el("ul", null, group.checks.filter((name) => checks.has(name)).map((name) =>
             el("li", { "data-key": name }, row(checks.get(name))))))),
       data.checks.length === 0 ? empty("No checks have been added to the registry.") : null,
-      more(data.omitted.checks, "check", "checks"));
+      more(data.omitted.checks, "more check", "more checks"));
   }
 
   function row(check) {
@@ -234,7 +234,7 @@
         return rows.length === 0 ? null : table(pattern, title, columns, rows);
       }),
       data.policies.length === 0 ? empty("This process has no policies.") : null,
-      more(data.omitted.policies, "policy", "policies"));
+      more(data.omitted.policies, "more policy", "more policies"));
   }
 
   function table(pattern, title, columns, rows) {
@@ -297,7 +297,7 @@
   const age = (at) => el("span", { class: "age", "data-at": String(at) }, ago(now, at));
   const plain = (text) => el("span", null, text);
   const empty = (text) => el("p", { class: "empty" }, text);
-  const more = (many, one, rest) => (many > 0 ? empty(`and ${count(many, one, rest)} more`) : null);
+  const more = (many, one, rest) => (many > 0 ? empty(`and ${count(many, one, rest)}`) : null);
 
   // ---- what changed, for those who listen
 

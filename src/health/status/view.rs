@@ -96,7 +96,7 @@ fn checks(data: &Data) -> Element {
     if data.checks.is_empty() {
         section = section.child(empty("No checks have been added to the registry."));
     }
-    section.children(more(data.omitted.checks, "check", "checks"))
+    section.children(more(data.omitted.checks, "more check", "more checks"))
 }
 
 /// A group and its checks; open, unless there is much and all of it is well.
@@ -248,7 +248,7 @@ fn policies(data: &Data) -> Element {
     if data.policies.is_empty() {
         section = section.child(empty("This process has no policies."));
     }
-    section.children(more(data.omitted.policies, "policy", "policies"))
+    section.children(more(data.omitted.policies, "more policy", "more policies"))
 }
 
 fn table(
@@ -375,7 +375,7 @@ fn empty(text: &'static str) -> Element {
 
 fn more(omitted: usize, one: &str, many: &str) -> Option<Element> {
     (omitted > 0).then(|| {
-        let text = format!("and {} more", count(omitted, one, many));
+        let text = format!("and {}", count(omitted, one, many));
         Element::new("p").class("empty").text(text)
     })
 }
