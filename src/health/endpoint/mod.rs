@@ -73,7 +73,7 @@
 //!
 //! # Details
 //!
-//! A [`Token`] is shown as `Authorization: Bearer …`, or as the password of `Basic`, which a browser
+//! A [`Token`](super::Token) is shown as `Authorization: Bearer …`, or as the password of `Basic`, which a browser
 //! asks for; never in a URL. Without one configured nobody sees details. Ten wrong ones in a second
 //! close the door to everyone for as long as they go on; verdicts are not concerned.
 //!
