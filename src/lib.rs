@@ -103,6 +103,6 @@ pub use error::{Error, Reason, Rejection};
 pub use outcome::{Classify, Outcome};
 
 /// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "client", feature = "health"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
