@@ -286,7 +286,7 @@ impl Log {
 
 /// What `CHROMIUM` names, or the first that is found on the path.
 fn executable() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM") {
+    if let Some(named) = env::var_os("CHROMIUM").filter(|named| !named.is_empty()) {
         return Some(named.into());
     }
     let path = env::var_os("PATH")?;
