@@ -179,7 +179,7 @@ mod sequential {
             (SECOND + TICK, true),
             (SECOND + TICK + nano, false),
         ] {
-            let outside = Clocks::at(SECOND, Duration::ZERO);
+            let outside = Moments::at(SECOND, Duration::ZERO);
             let until = Instant::default() + until;
 
             let around = outside.around(until);
@@ -200,7 +200,7 @@ mod sequential {
             (Duration::from_nanos(1), true),
             (Duration::ZERO, false),
         ] {
-            let outside = Clocks::at(SECOND.saturating_sub(left), Duration::ZERO);
+            let outside = Moments::at(SECOND.saturating_sub(left), Duration::ZERO);
 
             let is_shut = core.peek(&outside).is_some();
 
@@ -213,11 +213,11 @@ mod sequential {
     fn an_open_time_ends_with_the_microsecond_that_its_last_nanosecond_is_in() {
         let nanos = Duration::from_nanos;
         let core = closed();
-        let outside = Clocks::at(nanos(300), Duration::ZERO);
+        let outside = Moments::at(nanos(300), Duration::ZERO);
         let ticket = core.enter(&outside).unwrap().ticket;
         core.exit(ticket, Outcome::Transient, &outside);
 
-        let rest = |now| core.peek(&Clocks::at(now, Duration::ZERO)).and_then(Shut::retry_after);
+        let rest = |now| core.peek(&Moments::at(now, Duration::ZERO)).and_then(Shut::retry_after);
 
         assert_eq!(rest(nanos(300)), Some(SECOND + nanos(700)));
         assert_eq!(rest(SECOND + nanos(999)), Some(nanos(1)));
@@ -243,7 +243,7 @@ mod sequential {
     fn a_ramp_ends_to_the_nanosecond() {
         let core = open();
         let outside = |now, late| {
-            let mut outside = Clocks::at(now, late);
+            let mut outside = Moments::at(now, late);
             outside.settings = Settings::new(&Params { ramp_nanos: 800_000_000, ..params(1) });
             outside
         };
@@ -336,14 +336,14 @@ mod sequential {
     const TICK: Duration = Duration::from_millis(4);
 
     /// A precise clock, and one that is late.
-    struct Clocks {
+    struct Moments {
         coarse: Instant,
         now: Instant,
         is_asked: Cell<bool>,
         settings: Settings,
     }
 
-    impl Clocks {
+    impl Moments {
         fn at(coarse: Duration, late: Duration) -> Self {
             let coarse = Instant::default() + coarse;
             let settings = Settings::new(&params(1));
@@ -351,7 +351,7 @@ mod sequential {
         }
     }
 
-    impl Outside for Clocks {
+    impl Outside for Moments {
         fn coarse(&self) -> Instant {
             self.coarse
         }
