@@ -623,9 +623,12 @@ mod tests {
     fn a_counted_slot_frees_its_value_with_the_last_handle() {
         let value = Arc::new(());
         let slot = Slot::counted(Arc::clone(&value));
+        assert!(slot.is_unique());
         let clone = slot.clone();
+        assert!(!slot.is_unique() && !clone.is_unique());
         drop(slot);
         assert_eq!(Arc::strong_count(&value), 2);
+        assert!(clone.is_unique());
 
         drop(clone);
 

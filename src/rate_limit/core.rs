@@ -500,10 +500,10 @@ mod tests {
         let turns = [(); 3].map(|()| reserve(&mut gaps));
         core.give_back(turns[1], at(0), &mut gaps);
 
-        core.reload(Scale::new(1, SECOND, 1), at(0), &mut gaps);
+        core.reload(Scale::new(20, SECOND, 1), at(0), &mut gaps);
 
-        // A burst is owed for, at the new rate.
-        assert_eq!(reserve(&mut gaps).at, at(SECOND));
+        // A burst is owed for, at the new rate. The gap was further away.
+        assert_eq!(reserve(&mut gaps).at, at(SECOND / 20));
     }
 
     #[test]

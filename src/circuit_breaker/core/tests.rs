@@ -330,6 +330,10 @@ mod sequential {
         let late = Still { now: Instant::default() + SECOND, ..slow };
         core.exit(ticket, Outcome::Success, &late);
         assert!(!core.is_forgettable(&late));
+        // One that has opened, until it was left alone for twice the longest open time.
+        let open = open();
+        let forgettable = [0, 1, 2, 3].map(|second| open.is_forgettable(&at(second, 1)));
+        assert_eq!(forgettable, [false, false, false, true]);
     }
 
     const SECOND: Duration = Duration::from_secs(1);

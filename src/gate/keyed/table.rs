@@ -253,6 +253,7 @@ mod tests {
             // Hashes are used up to a power of two, so that none of the chains stays empty.
             assert!(table.buckets.len().is_power_of_two());
             assert!(table.len() <= table.buckets.len());
+            assert!(table.nodes.iter().flatten().all(|node| node.chained.is_none()));
         }
 
         assert_eq!(table.buckets.len(), 1_024);
