@@ -175,7 +175,8 @@ fn put_in(ambient: &Ambient) {
 
 /// Runs `f` within that time of now or until that deadline, and takes both out again, also when `f`
 /// panics. `u64::MAX` and [`Instant::FAR_FUTURE`] are none.
-#[inline]
+#[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+#[inline(always)]
 pub(crate) fn limited<R>(within_nanos: u64, deadline: Instant, f: impl FnOnce() -> R) -> R {
     let _restore = CELLS.with(|cells| {
         let (outer_nanos, outer_deadline) = (cells.within_nanos.get(), cells.deadline.get());
@@ -197,7 +198,8 @@ struct RestoreTime {
 }
 
 impl Drop for RestoreTime {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn drop(&mut self) {
         CELLS.with(|cells| {
             cells.within_nanos.set(self.outer_nanos);

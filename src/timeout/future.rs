@@ -200,7 +200,8 @@ where
     F: Future,
 {
     /// Polls the call, if there is one, and drops it when it has its answer.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn poll_first(
         mut self: Pin<&mut Self>,
         shared: &mut Lent<Shared>,
@@ -220,7 +221,8 @@ where
 
 #[pinned_drop]
 impl<F> PinnedDrop for ResponseFuture<F> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.state, State::Done) {
             self.clean_up();
