@@ -221,7 +221,6 @@ where
 
 #[pinned_drop]
 impl<F> PinnedDrop for ResponseFuture<F> {
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.state, State::Done) {
