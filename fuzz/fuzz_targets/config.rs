@@ -59,7 +59,7 @@ fuzz_target!(|input: Input<'_>| {
                 clock.advance(Duration::from_secs(7));
                 drop(breaker.enter());
             }
-            drop(breaker.snapshot());
+            let _read = breaker.snapshot();
             CircuitBreaker::builder().build()?.reload(config).or(Ok(()))
         }),
         4 => {
