@@ -239,8 +239,10 @@ impl Probing {
 
     /// What the next probe finds, and what the target counts as from then on, if that is new.
     async fn next(&mut self) -> (Finding, Option<Verdict>) {
-        let Some(Told::Probed(finding)) = self.told.recv().await else {
-            panic!("a probe before any change");
+        // Only a prober that never asks again takes so long.
+        let told = tokio::time::timeout(SECOND * 10, self.told.recv()).await;
+        let Ok(Some(Told::Probed(finding))) = told else {
+            panic!("a probe before any change, and soon");
         };
         // It is told in one go.
         let changed = match self.told.try_recv() {
