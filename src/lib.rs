@@ -55,7 +55,12 @@
 //! | `health` | health endpoints, the server for them, the status page, checks that need a socket, a prober |
 //! | `grpc` | `grpc.health.v1` over the same verdicts |
 //! | `tls` | TLS for the health server and the prober, and the check of a certificate's end |
-//! | `azure` | instance metadata and scheduled maintenance of Azure's virtual machines |
+//! | `azure` | any client of the Azure SDK in a standard stack |
+//! | `azure-storage` | leadership on blob leases, the Last Sync Time of a storage account |
+//! | `azure-cosmos` | Cosmos DB, around its own client |
+//! | `azure-sql` | Azure SQL, over tiberius |
+//! | `azure-imds` | instance metadata and scheduled maintenance of Azure's virtual machines |
+//! | `postgres` | PostgreSQL, over tokio-postgres |
 //! | `tracing` | events and spans |
 //! | `opentelemetry` | events and levels as metrics |
 //! | `serde` | configuration from any format |
@@ -65,8 +70,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "azure")]
-#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+#[cfg(any(feature = "azure", feature = "azure-imds", feature = "azure-sql", feature = "postgres",))]
 pub mod azure;
 pub mod backoff;
 pub mod budget;

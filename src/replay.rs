@@ -160,6 +160,32 @@ pub trait Replay<Request> {
     fn again(&self, kept: &Request) -> Result<Request, NotReplayable>;
 }
 
+/// What a look afterwards says of a call that may have been executed.
+///
+/// Made by a caller who can tell: by an identity that he wrote with his data, a row that is there
+/// or is not, a version that has moved on.
+///
+/// # Example
+///
+/// ```
+/// use seawall::replay::Verified;
+///
+/// let row_that_was_found: Option<u64> = Some(7);
+///
+/// let verified = row_that_was_found.map_or(Verified::NotExecuted, Verified::Executed);
+/// assert_eq!(verified, Verified::Executed(7));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a look afterwards has no fourth result")]
+pub enum Verified<T> {
+    /// It was executed, and this is what it would have answered.
+    Executed(T),
+    /// It was not executed, and will not be any more: it may be sent again.
+    NotExecuted,
+    /// The look did not tell. The call stays ambiguous.
+    Unknown,
+}
+
 /// Clones requests.
 ///
 /// [`new`](Self::new) takes every request for idempotent: to choose it says so.

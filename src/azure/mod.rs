@@ -1,12 +1,23 @@
-//! Azure: what a virtual machine can learn of itself, and of what is about to happen to it.
+//! Azure: its clients in a standard stack, and what a machine there can learn of itself.
 //!
 //! | for | see |
 //! |---|---|
-//! | region, zone, fault domain, name | [`imds`] |
-//! | maintenance that is announced: drain, hand over, approve | [`scheduled_events`] |
+//! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
+//! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 
+#[cfg(feature = "azure")]
+mod error;
+#[cfg(feature = "azure-imds")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod imds;
+#[cfg(feature = "azure-imds")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;
 
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub use error::is_ambiguous;
+#[cfg(feature = "azure-imds")]
 pub use imds::Imds;
+#[cfg(feature = "azure-imds")]
 pub use scheduled_events::ScheduledEvents;

@@ -3,7 +3,7 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "a panic in a test is a failure as well")]
 #![expect(clippy::unwrap_used, reason = "a test that fails is to panic")]
 
-#[cfg(all(feature = "azure", feature = "test-util"))]
+#[cfg(all(feature = "azure", feature = "azure-imds", feature = "test-util"))]
 mod azure;
 mod budget;
 mod budget_model;

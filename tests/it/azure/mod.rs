@@ -1,9 +1,13 @@
-//! Azure: the metadata service of virtual machines, and what it announces.
+//! Azure: its clients in a stack, and what its virtual machines are told.
 
 #![expect(clippy::disallowed_types, reason = "a panic under a lock fails the test as well")]
 #![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
 
+#[cfg(feature = "azure-imds")]
 mod fake;
+#[cfg(feature = "azure-imds")]
 mod imds;
+#[cfg(feature = "azure-imds")]
 mod scheduled_events;
+#[cfg(feature = "azure-imds")]
 mod scheduled_events_failures;
