@@ -10,9 +10,15 @@ mod error;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod imds;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod policy;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod transport;
 
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
@@ -21,3 +27,9 @@ pub use error::is_ambiguous;
 pub use imds::Imds;
 #[cfg(feature = "azure-imds")]
 pub use scheduled_events::ScheduledEvents;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub use {
+    policy::TowerPolicy,
+    transport::{HttpClientService, TowerTransport},
+};
