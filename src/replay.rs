@@ -218,6 +218,13 @@ impl Cloned {
     }
 }
 
+impl From<Safety> for Cloned {
+    /// For requests that are all that safe.
+    fn from(safety: Safety) -> Self {
+        Self { safety }
+    }
+}
+
 impl Default for Cloned {
     fn default() -> Self {
         Self::new()

@@ -166,6 +166,8 @@ pub enum Reason {
     QueueTimedOut,
     /// The rate limit was reached.
     RateLimited,
+    /// The service is only read from until it is well again, and this was a write.
+    ReadOnly,
     /// The time allowed for the call had passed.
     TimedOut,
     /// The call weighs more than the policy can ever let in.
@@ -188,6 +190,7 @@ impl Reason {
             | Self::QueueFull
             | Self::QueueTimedOut
             | Self::RateLimited
+            | Self::ReadOnly
             | Self::TooHeavy => false,
             Self::TimedOut => true,
         }
@@ -219,6 +222,7 @@ impl Reason {
             Self::QueueFull => "queue_full",
             Self::QueueTimedOut => "queue_timed_out",
             Self::RateLimited => "rate_limited",
+            Self::ReadOnly => "read_only",
             Self::TimedOut => "timed_out",
             Self::TooHeavy => "too_heavy",
         }
@@ -236,6 +240,7 @@ impl fmt::Display for Reason {
             Self::QueueFull => "queue full",
             Self::QueueTimedOut => "waited too long in the queue",
             Self::RateLimited => "rate limited",
+            Self::ReadOnly => "read only for now",
             Self::TimedOut => "timed out",
             Self::TooHeavy => "heavier than the limit",
         })

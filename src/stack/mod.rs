@@ -108,13 +108,13 @@ pub struct Stack {
 
 /// What a stack consists of, from the outside in. A timeout that is left out never ends.
 #[derive(Clone, Debug)]
-struct Parts {
-    total: Timeout,
-    rate: Option<RateLimiter>,
-    retry: Retry,
-    breaker: Option<CircuitBreaker>,
-    attempt: Timeout,
-    bulkhead: Option<Bulkhead>,
+pub(crate) struct Parts {
+    pub(crate) total: Timeout,
+    pub(crate) rate: Option<RateLimiter>,
+    pub(crate) retry: Retry,
+    pub(crate) breaker: Option<CircuitBreaker>,
+    pub(crate) attempt: Timeout,
+    pub(crate) bulkhead: Option<Bulkhead>,
 }
 
 impl Stack {
@@ -302,6 +302,12 @@ impl Stack {
             bulkhead.reload(&config).map_err(|error| error.within("bulkhead"))?;
         }
         Ok(())
+    }
+
+    /// What it consists of, for a surface with an order of its own.
+    #[cfg(feature = "azure")]
+    pub(crate) const fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The parts and their settings, for people: `println!("{}", stack.describe())`.
