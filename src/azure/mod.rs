@@ -2,9 +2,15 @@
 //!
 //! | for | see |
 //! |---|---|
+//! | what each service promises: answers, safe repeats, waits | `contract`, behind `azure` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 
+#[cfg(feature = "azure")]
+mod classify;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod contract;
 #[cfg(feature = "azure")]
 mod error;
 #[cfg(feature = "azure-imds")]
@@ -20,6 +26,8 @@ pub mod scheduled_events;
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod transport;
 
+#[cfg(feature = "azure")]
+pub use contract::Contract;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use error::is_ambiguous;
