@@ -88,7 +88,11 @@ const NOT_IN_A_CORE: &[&str] = &[
 ];
 
 /// Pure as well, though not called `core`: a surface has several.
-const OTHER_CORES: &[&[&str]] = &[&["health", "hysteresis"], &["health", "registry", "forecast"]];
+const OTHER_CORES: &[&[&str]] = &[
+    &["azure", "credential", "core"],
+    &["health", "hysteresis"],
+    &["health", "registry", "forecast"],
+];
 
 /// What no future and no service of a gate or driver holds: a box per call is 16 ns and an
 /// allocation.

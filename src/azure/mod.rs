@@ -3,6 +3,7 @@
 //! | for | see |
 //! |---|---|
 //! | what each service promises: answers, safe repeats, waits | `contract`, behind `azure` |
+//! | tokens while the token endpoint fails | `credential`, behind `azure` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 
@@ -11,6 +12,7 @@ mod classify;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod contract;
+pub mod credential;
 #[cfg(feature = "azure")]
 mod error;
 #[cfg(feature = "azure-imds")]
@@ -28,6 +30,9 @@ pub mod transport;
 
 #[cfg(feature = "azure")]
 pub use contract::Contract;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub use credential::Credential;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use error::is_ambiguous;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_types, reason = "a panic under a lock fails the test as well")]
 #![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
 
+mod credential;
 #[cfg(feature = "azure-imds")]
 mod fake;
 #[cfg(feature = "azure-imds")]
