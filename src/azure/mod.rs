@@ -1,17 +1,24 @@
-//! Azure: its clients in a standard stack, and what a machine there can learn of itself.
+//! Azure: its clients in a standard stack, its data services, and what a machine there can learn of
+//! itself.
 //!
 //! | for | see |
 //! |---|---|
+//! | any client of the SDK, in three lines | `resilience`, behind `azure` |
 //! | what each service promises: answers, safe repeats, waits | `contract`, behind `azure` |
 //! | tokens while the token endpoint fails | `credential`, behind `azure` |
+//! | reads from the other region | `storage`, behind `azure` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
+//! | tower layers of one's own in a client | `policy`, behind `azure` |
+//! | tower services under a client, and its transport as one | `transport`, behind `azure` |
 
 #[cfg(feature = "azure")]
 mod classify;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod contract;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod credential;
 #[cfg(feature = "azure")]
 mod error;
@@ -21,14 +28,21 @@ pub mod imds;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod policy;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod resilience;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod storage;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod transport;
 
 #[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use contract::Contract;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
@@ -37,12 +51,17 @@ pub use credential::Credential;
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use error::is_ambiguous;
 #[cfg(feature = "azure-imds")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub use imds::Imds;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub use policy::TowerPolicy;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub use resilience::{CallOptions, Resilience};
 #[cfg(feature = "azure-imds")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub use scheduled_events::ScheduledEvents;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
-pub use {
-    policy::TowerPolicy,
-    transport::{HttpClientService, TowerTransport},
-};
+pub use transport::{HttpClientService, TowerTransport};

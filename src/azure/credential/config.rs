@@ -208,6 +208,11 @@ impl Config {
         }))
     }
 
+    /// Whether these settings make sense.
+    pub(in crate::azure) fn validate(&self) -> Result<(), InvalidConfig> {
+        self.check().map(drop)
+    }
+
     /// Past this point nothing is checked again.
     fn check(&self) -> Result<Params, InvalidConfig> {
         let within = |field, value: Duration, from, to, expected| {

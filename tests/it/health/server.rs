@@ -157,7 +157,7 @@ async fn any_bytes_get_an_allowed_status_or_none() {
             assert!(status(answer).is_none_or(|status| ALLOWED.contains(&status)), "{told:?}");
             assert_harmless(answer);
         }
-        assert!(answers(at).await, "after {rounds} rounds");
+        assert!(still_answers(at).await, "after {rounds} rounds");
         rounds += 1;
     }
 
@@ -167,7 +167,7 @@ async fn any_bytes_get_an_allowed_status_or_none() {
 
 /// Whether an honest request is answered, on a machine so busy that some of them come too late for the
 /// time that this server gives them.
-async fn answers(at: SocketAddr) -> bool {
+async fn still_answers(at: SocketAddr) -> bool {
     for _ in 0..50 {
         if status(&probe(at).await) == Some(200) {
             return true;

@@ -1,0 +1,138 @@
+//! The secondary's address for a request to the primary.
+
+use azure_core::http::Url;
+
+/// Two addresses of the same data.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Twin {
+    pub(super) primary: Url,
+    pub(super) secondary: Url,
+}
+
+const SUFFIX: &str = "-secondary";
+
+/// `url` at the secondary. `None` if it is there already.
+///
+/// The longest of the `twins` that fits, or else `-secondary` after the account's name: the first
+/// label of the host, or the first part of the path where the host is an address or has no dot, as
+/// in the emulator.
+pub(super) fn secondary_of(url: &Url, twins: &[Twin]) -> Option<Url> {
+    if twins.iter().any(|twin| is_below(url, &twin.secondary)) {
+        return None;
+    }
+    let fitting = twins.iter().filter(|twin| is_below(url, &twin.primary));
+    if let Some(twin) = fitting.max_by_key(|twin| twin.primary.path().len()) {
+        return moved(url, twin);
+    }
+    match url.domain().and_then(|domain| domain.split_once('.')) {
+        Some((account, rest)) => {
+            let account = suffixed(account)?;
+            let mut url = url.clone();
+            url.set_host(Some(&format!("{account}.{rest}"))).ok()?;
+            Some(url)
+        }
+        None => {
+            let mut parts = url.path().trim_start_matches('/').splitn(2, '/');
+            let account = suffixed(parts.next().filter(|account| !account.is_empty())?)?;
+            let path = match parts.next() {
+                Some(rest) => format!("/{account}/{rest}"),
+                None => format!("/{account}"),
+            };
+            let mut url = url.clone();
+            url.set_path(&path);
+            Some(url)
+        }
+    }
+}
+
+/// The root of the service that `url` belongs to: what its statistics are asked from.
+#[cfg(feature = "azure-storage")]
+pub(super) fn root_of(url: &Url, twins: &[Twin]) -> Url {
+    let mut root = url.clone();
+    let base = twins
+        .iter()
+        .flat_map(|twin| [&twin.primary, &twin.secondary])
+        .filter(|base| is_below(url, base))
+        .max_by_key(|base| base.path().len());
+    match base {
+        Some(base) => root.set_path(base.path()),
+        None if url.domain().is_some_and(|domain| domain.contains('.')) => root.set_path("/"),
+        None => {
+            let account = url.path().trim_start_matches('/').split('/').next();
+            root.set_path(&format!("/{}", account.unwrap_or_default()));
+        }
+    }
+    root
+}
+
+fn suffixed(account: &str) -> Option<String> {
+    (!account.ends_with(SUFFIX)).then(|| format!("{account}{SUFFIX}"))
+}
+
+/// Whether `url` is at `base` or below it.
+fn is_below(url: &Url, base: &Url) -> bool {
+    let path = base.path().trim_end_matches('/');
+    url.scheme() == base.scheme()
+        && url.host() == base.host()
+        && url.port_or_known_default() == base.port_or_known_default()
+        && url
+            .path()
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn moved(url: &Url, twin: &Twin) -> Option<Url> {
+    let rest = url.path().strip_prefix(twin.primary.path().trim_end_matches('/'))?;
+    let mut moved = twin.secondary.clone();
+    moved.set_path(&format!("{}{rest}", twin.secondary.path().trim_end_matches('/')));
+    moved.set_query(url.query());
+    Some(moved)
+}
+
+#[cfg(all(test, not(seawall_loom)))]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("the test gives addresses")
+    }
+
+    #[test]
+    fn the_account_is_the_first_label_of_a_name() {
+        for (primary, secondary) in [
+            (
+                "https://a.blob.core.windows.net/c/b?x=1",
+                "https://a-secondary.blob.core.windows.net/c/b?x=1",
+            ),
+            (
+                "http://a.queue.core.windows.net:11000/q",
+                "http://a-secondary.queue.core.windows.net:11000/q",
+            ),
+            ("http://127.0.0.1:10000/a/c/b", "http://127.0.0.1:10000/a-secondary/c/b"),
+            ("http://localhost:10000/a", "http://localhost:10000/a-secondary"),
+            ("http://[::1]:10000/a/", "http://[::1]:10000/a-secondary/"),
+        ] {
+            assert_eq!(secondary_of(&url(primary), &[]), Some(url(secondary)), "{primary}");
+            assert_eq!(secondary_of(&url(secondary), &[]), None, "{secondary}");
+        }
+        assert_eq!(secondary_of(&url("http://127.0.0.1/"), &[]), None);
+    }
+
+    #[test]
+    fn the_longest_twin_that_fits_counts_and_nothing_that_only_looks_like_it() {
+        let twins = [
+            Twin { primary: url("http://127.0.0.1:1/a"), secondary: url("http://127.0.0.1:2/b") },
+            Twin {
+                primary: url("http://127.0.0.1:1/a/deep/"),
+                secondary: url("http://127.0.0.1:3/"),
+            },
+        ];
+
+        let of = |text| secondary_of(&url(text), &twins).map(String::from);
+        assert_eq!(of("http://127.0.0.1:1/a/c?s=1").as_deref(), Some("http://127.0.0.1:2/b/c?s=1"));
+        assert_eq!(of("http://127.0.0.1:1/a/deep/c").as_deref(), Some("http://127.0.0.1:3/c"));
+        assert_eq!(of("http://127.0.0.1:2/b/c"), None);
+        let other = of("http://127.0.0.1:1/abc/c");
+        assert_eq!(other.as_deref(), Some("http://127.0.0.1:1/abc-secondary/c"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Storage accounts with a readable secondary: RA-GRS and RA-GZRS.
+//!
+//! [`ReadAccess`] makes the calls of a [`Resilience`](super::Resilience) use the secondary, on
+//! these terms:
+//!
+//! - only `GET` and `HEAD` go there, never a write;
+//! - a read that the primary fails is made at the secondary at once, in the same attempt;
+//! - a `404` or `412` of the secondary is no answer, for it may only be behind: the primary is asked,
+//!   and the secondary no more for this call;
+//! - after some failures in a row, reads begin at the secondary. Probes in the background ask the
+//!   primary meanwhile, and only when it has answered all of them for the
+//!   [hold](ReadAccess::hold), reads go back: a primary that flaps is held longer each time;
+//! - a secondary whose name has vanished, as after a failover of the account, is left alone;
+//! - calls can be told to [stay together](Pin), or to go to [one place](Location).
+//!
+//! The host is rewritten above the SDK's own signing, so that each attempt is signed for where it
+//! goes. Answers say in `x-resilience-served-by` who gave them, and with the feature `azure-storage`
+//! in `x-resilience-last-sync` up to when a secondary has all that was written.
+//!
+//! # Example
+//!
+//! ```
+//! use seawall::azure::Resilience;
+//! use seawall::azure::storage::ReadAccess;
+//!
+//! let orders = Resilience::storage("orders").read_access(ReadAccess::new()).build()?;
+//! let options = orders.client_options();
+//! # let _ = options;
+//! # Ok::<(), seawall::error::InvalidConfig>(())
+//! ```
+
+mod account;
+mod config;
+mod core;
+mod host;
+mod place;
+mod probe;
+mod route;
+mod sync;
+
+pub use account::Status;
+pub use config::ReadAccess;
+pub use place::{Location, Pin};
+pub use sync::LastSync;
+
+pub(super) use account::{Accounts, authority};
+pub(super) use place::Visit;
+pub(super) use route::RouteLayer;
+
+use std::error::Error as _;
+
+/// Whether `error` says that there is no host of that name.
+fn is_unknown_name(error: &azure_core::Error) -> bool {
+    let mut next = error.source();
+    let chain = std::iter::from_fn(|| {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    });
+    // No client has a type for it: the resolver of the C library ends up as text.
+    chain.take(MOST_SOURCES).any(|error| {
+        let text = error.to_string();
+        text.contains("failed to lookup address information") || text.contains("dns error")
+    })
+}
+
+/// An error whose sources go round in a circle must not hang a call.
+const MOST_SOURCES: usize = 32;
