@@ -150,9 +150,8 @@ async fn any_bytes_get_an_allowed_status_or_none() {
     while std::time::SystemTime::now() < end {
         let at = servers[chance.below(2)].local_addr();
         let requests: Vec<_> = (0..16).map(|_| request(&mut chance)).collect();
-        let answers = requests.iter().map(|request| exchange(at, request));
-        for (answer, request) in futures_util::future::join_all(answers).await.iter().zip(&requests)
-        {
+        let asked = requests.iter().map(|request| exchange(at, request));
+        for (answer, request) in futures_util::future::join_all(asked).await.iter().zip(&requests) {
             let told = String::from_utf8_lossy(request);
             assert!(status(answer).is_none_or(|status| ALLOWED.contains(&status)), "{told:?}");
             assert_harmless(answer);
