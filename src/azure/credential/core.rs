@@ -75,8 +75,8 @@ pub(super) enum Standing {
 
 impl Standing {
     /// How many tries have failed since one went well.
-    pub(super) fn failures(&self) -> u64 {
-        match *self {
+    pub(super) fn failures(self) -> u64 {
+        match self {
             Self::Stale(failures) | Self::Failed(failures) => failures.into(),
             Self::Idle | Self::Fresh | Self::Useless => 0,
         }
@@ -211,7 +211,8 @@ fn in_nanos(duration: Duration) -> Wall {
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30);
 
-#[cfg(all(test, not(seawall_loom)))]
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
 mod tests {
     use azure_core::error::ErrorKind;
     use azure_core::time::OffsetDateTime;

@@ -25,13 +25,12 @@ fn copy_at(root: &Arc<Error>, error: &Error, depth: usize) -> Error {
         return Error::reject(*rejection);
     }
     let (kind, text) = (error.kind().clone(), error.to_string());
-    match error.get_ref() {
+    match error.get_ref().filter(|_| depth < DEEPEST) {
         None => Error::with_message(kind, text),
-        Some(cause) if depth < DEEPEST => match cause.downcast_ref::<Error>() {
+        Some(cause) => match cause.downcast_ref::<Error>() {
             Some(inner) => Error::with_error(kind, copy_at(root, inner, depth + 1), text),
             None => Error::with_error(kind, Cause { root: Arc::clone(root), depth }, text),
         },
-        Some(_) => Error::with_message(kind, text),
     }
 }
 
@@ -43,7 +42,7 @@ pub(super) fn hint(error: &Error, now: SystemTime) -> Option<Duration> {
 
 /// The status that the service answered with, if it did.
 pub(super) fn status(error: &Error) -> Option<u16> {
-    chain(error).find_map(|error| error.http_status()).map(u16::from)
+    chain(error).find_map(Error::http_status).map(u16::from)
 }
 
 /// The error, and those of its causes that are the SDK's.
@@ -104,7 +103,8 @@ impl std::error::Error for Cause {
     }
 }
 
-#[cfg(all(test, not(seawall_loom)))]
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
 mod tests {
     use std::error::Error as _;
     use std::io;

@@ -97,7 +97,7 @@ impl Shared {
         let needs_keeper = entry.keeper.is_none() && !matches!(asked, Asked::Cooling(_));
         let keep = runtime.filter(|_| needs_keeper).map(|runtime| {
             entry.keeper = Some(keeper);
-            (runtime, Keeper { shared: Arc::downgrade(self), entry: entry.number, keeper })
+            (runtime, Keeper { shared: Arc::downgrade(self), entry: entry.number, number: keeper })
         });
         drop(table);
         // Holds futures of others, which may do anything when they are dropped.
@@ -123,7 +123,11 @@ impl Shared {
             stale: count(&standings, |it| matches!(it, Standing::Stale(_))),
             failed: count(&standings, |it| matches!(it, Standing::Failed(_))),
             useless: count(&standings, |it| matches!(it, Standing::Useless)),
-            failures_in_a_row: standings.iter().map(Standing::failures).max().unwrap_or_default(),
+            failures_in_a_row: standings
+                .iter()
+                .map(|standing| standing.failures())
+                .max()
+                .unwrap_or_default(),
             left: lefts.filter(|left| !left.is_zero()).min(),
         }
     }
@@ -132,7 +136,7 @@ impl Shared {
     pub(super) fn last_status(&self) -> Option<u16> {
         let table = self.table.lock();
         let mut failures = table.entries.iter().filter_map(|entry| entry.core.failure());
-        failures.find_map(|failure| error::status(failure))
+        failures.find_map(error::status)
     }
 
     fn wall(&self) -> Wall {
@@ -250,7 +254,7 @@ impl Table {
 struct Keeper {
     shared: Weak<Shared>,
     entry: u64,
-    keeper: u64,
+    number: u64,
 }
 
 impl Keeper {
@@ -258,7 +262,7 @@ impl Keeper {
         loop {
             // Held for this one question: a task that waits keeps no credential alive.
             let step = match self.shared.upgrade() {
-                Some(shared) => shared.step(self.entry, self.keeper),
+                Some(shared) => shared.step(self.entry, self.number),
                 None => return,
             };
             match step {
@@ -277,7 +281,7 @@ impl Drop for Keeper {
         let Some(shared) = self.shared.upgrade() else { return };
         let mut table = shared.table.lock();
         let entry = table.entries.iter_mut().find(|entry| entry.number == self.entry);
-        if let Some(entry) = entry.filter(|entry| entry.keeper == Some(self.keeper)) {
+        if let Some(entry) = entry.filter(|entry| entry.keeper == Some(self.number)) {
             entry.keeper = None;
         }
     }

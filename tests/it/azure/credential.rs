@@ -200,14 +200,13 @@ async fn while_the_token_endpoint_is_down_no_call_waits_and_one_try_is_made_a_se
 async fn the_bare_sdk_waits_in_line_for_each_failing_refresh_and_this_does_not() {
     #[derive(Debug)]
     struct Fine;
+    #[expect(
+        elided_lifetimes_in_paths,
+        reason = "async_trait tells the trait's elision from a named one"
+    )]
     #[async_trait::async_trait]
     impl Policy for Fine {
-        async fn send(
-            &self,
-            _: &Context<'_>,
-            _: &mut Request,
-            _: &[Arc<dyn Policy>],
-        ) -> PolicyResult {
+        async fn send(&self, _: &Context, _: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
             Ok(AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), ""))
         }
     }
