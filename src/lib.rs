@@ -34,6 +34,7 @@
 //! | a policy per host or tenant | [`gate::Keyed`] |
 //! | saying how well this instance is | [`health`] |
 //! | what to choose, and why | [`manual`] |
+//! | regions and zones by name | [`region`] |
 //! | figures and events | [`telemetry`] |
 //! | a policy of your own | [`gate::Gate`] |
 //!
@@ -92,6 +93,7 @@ mod operation;
 pub mod outcome;
 pub mod queue;
 pub mod rate_limit;
+pub mod region;
 pub mod replay;
 pub mod retry;
 mod rng;

@@ -63,6 +63,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("budget", "error", "its settings are refused as any other's are"),
     ("budget", "telemetry", "it is shared by policies, and its balance is a level"),
     ("outcome", "error", "`ByResult` reads the rejection inside an error"),
+    ("region", "error", "its names are refused as any other setting is"),
     ("rng", "sync", "a seeded generator is one atomic word"),
     ("slot", "sync", "a slot is counted by atomics"),
     ("time", "sync", "the timer's lanes are behind a mutex"),

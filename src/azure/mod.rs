@@ -7,6 +7,7 @@
 //! | what each service promises: answers, safe repeats, waits | `contract`, behind `azure` |
 //! | tokens while the token endpoint fails | `credential`, behind `azure` |
 //! | reads from the other region | `storage`, behind `azure` |
+//! | names of regions, their pairs, which is near | [`region`] |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 //! | tower layers of one's own in a client | `policy`, behind `azure` |
@@ -31,6 +32,7 @@ pub mod policy;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod resilience;
+pub mod region;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;

@@ -13,6 +13,7 @@ mod imds;
 mod pipeline;
 #[cfg(feature = "azure")]
 mod resilience;
+mod region;
 #[cfg(feature = "azure-imds")]
 mod scheduled_events;
 #[cfg(feature = "azure-imds")]
