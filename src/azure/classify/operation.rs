@@ -141,9 +141,4 @@ impl<'a> Call<'a> {
     pub(in crate::azure) fn path_is(&self, pattern: &[&str]) -> bool {
         self.segments().count() == pattern.len() && self.ends_with(pattern)
     }
-
-    /// Whether some segment is this.
-    pub(in crate::azure) fn has_segment(&self, name: &str) -> bool {
-        self.segments().any(|segment| segment.eq_ignore_ascii_case(name))
-    }
 }

@@ -36,7 +36,7 @@ static ANSWERS: &[Answer] = &[
         Ran::Yes,
         "some documents failed: judge the status of each as a reason, and send those again that pass",
     ),
-    Answer::is(&[503], Verdict::Overload, Ran::No, "too much at once"),
+    Answer::is(&[503], Verdict::Overload, Ran::NoWithWait, "too much at once"),
 ];
 
 static OPERATIONS: &[Operation] = &[

@@ -138,8 +138,12 @@ pub(super) static METHODS: &[Operation] = &[
         "sets the values that it names",
     ),
     Operation::new(
-        "POST, path ends with `/token`",
-        |call| call.is(Method::Post) && call.ends_with(&["token"]),
+        "POST `oauth2/token`, `oauth2/v2.0/token`",
+        |call| {
+            call.is(Method::Post)
+                && (call.ends_with(&["oauth2", "token"])
+                    || call.ends_with(&["oauth2", "*", "token"]))
+        },
         Repeat::Idempotent,
         "another token, and the first is thrown away",
     ),

@@ -5,9 +5,8 @@ use std::time::Duration;
 use azure_core::http::headers::HeaderName;
 
 use super::super::classify::{Operation, Repeat};
-use super::Table;
 use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, STATUSES};
-use super::storage::OPERATIONS;
+use super::{Table, storage};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
@@ -15,8 +14,8 @@ use crate::stack;
 pub(super) static GENERIC: Table = Table {
     name: "azure",
     answers: &[CODES, STATUSES],
-    operations: &[OPERATIONS, CONDITIONS, KEYS, METHODS],
-    doubts: &[DOUBTS],
+    operations: &[storage::OPERATIONS, CONDITIONS, KEYS, METHODS],
+    doubts: &[storage::DOUBTS, DOUBTS],
     ..Table::new(stack)
 };
 

@@ -17,8 +17,12 @@ pub(super) static IDENTITY: Table = Table {
     ..Table::new(stack)
 };
 
-pub(super) static MANAGED_IDENTITY: Table =
-    Table { name: "managed_identity", stack: patient_stack, ..IDENTITY };
+pub(super) static MANAGED_IDENTITY: Table = Table {
+    name: "managed_identity",
+    answers: &[CODES, METADATA_ANSWERS, ANSWERS],
+    stack: patient_stack,
+    ..IDENTITY
+};
 
 /// No repeat before 5 s: the upper half of 10 s doubling.
 fn stack() -> stack::Config {
@@ -38,14 +42,16 @@ fn patient_stack() -> stack::Config {
         .without_retry()
 }
 
+static METADATA_ANSWERS: &[Answer] = &[Answer::is(
+    &[404, 410],
+    Verdict::Wait,
+    Ran::No,
+    "the metadata service is being started or updated, for up to 70 s",
+)];
+
+/// Nothing but throttling and failures of the service passes.
 static ANSWERS: &[Answer] = &[
     Answer::below(400, Verdict::Success, Ran::Yes, "a token"),
-    Answer::is(
-        &[404, 410],
-        Verdict::Wait,
-        Ran::No,
-        "the metadata service is being started or updated, for up to 70 s",
-    ),
     Answer::is(&[429], Verdict::Overload, Ran::No, "throttled"),
     Answer::within(
         400,

@@ -61,7 +61,7 @@ static OPERATIONS: &[Operation] = &[
         |call| {
             call.is(Method::Post)
                 && call.ends_with(&["messages", "*", "*"])
-                && !call.has_segment("head")
+                && !["head", "messages"].iter().any(|last| call.ends_with(&[last]))
         },
         Repeat::Idempotent,
         "renews a lock",

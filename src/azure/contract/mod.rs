@@ -102,7 +102,7 @@ pub struct Contract {
     waits_for_busy: bool,
 }
 
-/// Whether a call was executed, as far as its answer tells.
+/// Whether an attempt at a call was executed, as far as its answer tells.
 ///
 /// # Example
 ///
@@ -203,9 +203,8 @@ impl Contract {
         Self::new(&identity::IDENTITY)
     }
 
-    /// Tokens of a virtual machine's metadata service, of which the SDK's credential repeats calls by
-    /// itself. The same as [`identity`](Self::identity) but for its [`stack`](Self::stack), which
-    /// leaves that to it.
+    /// Tokens of a virtual machine's metadata service. The SDK's credential repeats calls to it by
+    /// itself, and its [`stack`](Self::stack) leaves that to it.
     #[must_use]
     pub const fn managed_identity() -> Self {
         Self::new(&identity::MANAGED_IDENTITY)
@@ -330,7 +329,7 @@ impl Contract {
     /// headers hold.
     #[must_use]
     pub fn judge(&self, status: StatusCode, headers: &Headers, now: SystemTime) -> Outcome {
-        self.judge_coded(status, str_of(headers, &CODE), headers, now)
+        self.judge_coded(status, code_of(headers), headers, now)
     }
 
     /// What an answer means whose code is in its body, as that of Resource Manager and of models.
@@ -393,7 +392,7 @@ impl Contract {
             Failure::Answered { status, code, headers } => {
                 let none = Headers::new();
                 let headers = headers.unwrap_or(&none);
-                let code = str_of(headers, &CODE).or(code);
+                let code = code_of(headers).or(code);
                 self.judge_coded(StatusCode::from(status), code, headers, SystemTime::now())
             }
             Failure::Broken | Failure::Unreached => Outcome::Transient,
@@ -425,7 +424,7 @@ impl Contract {
             Failure::Answered { status, code, headers } => {
                 let none = Headers::new();
                 let headers = headers.unwrap_or(&none);
-                let code = str_of(headers, &CODE).or(code);
+                let code = code_of(headers).or(code);
                 self.executed_coded(StatusCode::from(status), code, headers).is_possible()
             }
             Failure::Certificate | Failure::Credential | Failure::Unreached => false,
@@ -436,7 +435,7 @@ impl Contract {
     /// Whether the call that was answered so has been executed.
     #[must_use]
     pub fn executed(&self, status: StatusCode, headers: &Headers) -> Executed {
-        self.executed_coded(status, str_of(headers, &CODE), headers)
+        self.executed_coded(status, code_of(headers), headers)
     }
 
     /// The same for an answer whose code is in its body.
@@ -642,6 +641,10 @@ fn judged<'a>(status: StatusCode, code: Option<&'a str>, headers: &'a Headers) -
     Judged { status: u16::from(status), code, source: str_of(headers, &SOURCE_CODE) }
 }
 
+fn code_of(headers: &Headers) -> Option<&str> {
+    str_of(headers, &CODE).filter(|code| !code.is_empty())
+}
+
 /// An answer of a service that has no rows for any.
 const fn unknown(status: u16) -> Outcome {
     if status < 400 { Outcome::Success } else { Outcome::Transient }
@@ -663,3 +666,7 @@ fn outcome_in_words(outcome: Outcome) -> String {
 
 static CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 static SOURCE_CODE: HeaderName = HeaderName::from_static("x-ms-copy-source-error-code");
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests;

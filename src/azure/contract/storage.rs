@@ -7,7 +7,7 @@ use azure_core::http::headers::HeaderName;
 
 use super::super::classify::{Answer, Call, Doubt, Operation, Ran, Repeat, Verdict, reads};
 use super::Table;
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, STATUSES};
+use super::common::{self, CODES, CONDITIONS, METHODS, STATUSES};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
@@ -16,7 +16,7 @@ pub(super) static STORAGE: Table = Table {
     name: "storage",
     answers: &[CODES, ANSWERS, STATUSES],
     operations: &[OPERATIONS, CONDITIONS, METHODS],
-    doubts: &[STORAGE_DOUBTS, DOUBTS],
+    doubts: &[DOUBTS, common::DOUBTS],
     ..Table::new(stack)
 };
 
@@ -143,7 +143,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
     ),
 ];
 
-static STORAGE_DOUBTS: &[Doubt] = &[
+pub(super) static DOUBTS: &[Doubt] = &[
     Doubt::new(
         "lease: acquire, change, renew",
         |call| ["acquire", "change", "renew"].iter().any(|action| is_lease(call, action)),
