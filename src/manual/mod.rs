@@ -9,11 +9,36 @@
 //! | [`tuning`] | how to find numbers for one service, and what to watch |
 //! | [`recipes`] | short answers to common wishes |
 //! | [`internals`] | how it works inside: slots, windows, timers, memory orderings |
+//!
+//! What each service of Azure promises, and what to do about it, behind `azure`:
+//!
+//! | page | service |
+//! |---|---|
+//! | `arm` | Azure Resource Manager |
+//! | `key_vault` | Key Vault: secrets, keys, certificates |
+//! | `messaging` | Service Bus and Event Hubs |
+//! | `open_ai` | Azure OpenAI |
+//! | `redis` | Redis |
 
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod arm;
 pub mod choosing;
 pub mod defaults;
 pub mod health;
 pub mod internals;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod key_vault;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod messaging;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod open_ai;
 pub mod ordering;
 pub mod recipes;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod redis;
 pub mod tuning;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::http::Method;
 
 use super::super::classify::{Answer, Call, Operation, Ran, Reason, Repeat, Verdict};
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, READ, STATUSES};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, READ, STATUSES};
 use super::{Executed, Table};
 use crate::backoff::{Backoff, Jitter};
 use crate::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::stack;
 pub(super) static AI_SEARCH: Table = Table {
     name: "ai_search",
     answers: &[CODES, ANSWERS, STATUSES],
-    operations: &[READ, CONDITIONS, OPERATIONS, METHODS],
+    operations: &[READ, CONDITIONS, OPERATIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     reasons: REASONS,
     ..Table::new(stack)

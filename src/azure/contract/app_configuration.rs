@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Table;
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, READ, STATUSES};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, READ, STATUSES};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
@@ -11,7 +11,7 @@ use crate::stack;
 pub(super) static APP_CONFIGURATION: Table = Table {
     name: "app_configuration",
     answers: &[CODES, STATUSES],
-    operations: &[READ, CONDITIONS, METHODS],
+    operations: &[READ, CONDITIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     ..Table::new(stack)
 };

@@ -30,6 +30,10 @@ pub(super) static CODES: &[Answer] = &[
         Ran::MayBe,
         "passes on any status",
     ),
+];
+
+/// Answers whose source, for calls that copy from another service, is to blame.
+pub(super) static SOURCES: &[Answer] = &[
     Answer::source(
         &["ServerBusy"],
         Verdict::Wait,
@@ -117,6 +121,20 @@ pub(super) static CONDITIONS: &[Operation] = &[
     ),
 ];
 
+/// Where PATCH is safe only if it says so. Before [`METHODS`].
+pub(super) static PATCHES: &[Operation] = &[Operation::new(
+    "PATCH, `Content-Type: application/merge-patch+json`",
+    |call| {
+        call.is(Method::Patch)
+            && call.header(&CONTENT_TYPE).is_some_and(|value| {
+                let essence = value.split(';').next().unwrap_or_default().trim_ascii();
+                essence.eq_ignore_ascii_case("application/merge-patch+json")
+            })
+    },
+    Repeat::Idempotent,
+    "sets the values that it names",
+)];
+
 /// Requests by their method. Some row fits every request.
 pub(super) static METHODS: &[Operation] = &[
     Operation::new(
@@ -124,18 +142,6 @@ pub(super) static METHODS: &[Operation] = &[
         |call| call.is(Method::Put) || call.is(Method::Delete),
         Repeat::Idempotent,
         "a whole value, set or gone",
-    ),
-    Operation::new(
-        "PATCH, `Content-Type: application/merge-patch+json`",
-        |call| {
-            call.is(Method::Patch)
-                && call.header(&CONTENT_TYPE).is_some_and(|value| {
-                    let essence = value.split(';').next().unwrap_or_default().trim_ascii();
-                    essence.eq_ignore_ascii_case("application/merge-patch+json")
-                })
-        },
-        Repeat::Idempotent,
-        "sets the values that it names",
     ),
     Operation::new(
         "POST `oauth2/token`, `oauth2/v2.0/token`",

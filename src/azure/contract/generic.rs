@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::http::headers::HeaderName;
 
 use super::super::classify::{Operation, Repeat};
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, STATUSES};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, SOURCES, STATUSES};
 use super::{Table, storage};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
@@ -13,8 +13,8 @@ use crate::stack;
 
 pub(super) static GENERIC: Table = Table {
     name: "azure",
-    answers: &[CODES, STATUSES],
-    operations: &[storage::OPERATIONS, CONDITIONS, KEYS, METHODS],
+    answers: &[CODES, SOURCES, STATUSES],
+    operations: &[storage::OPERATIONS, CONDITIONS, KEYS, PATCHES, METHODS],
     doubts: &[storage::DOUBTS, DOUBTS],
     ..Table::new(stack)
 };

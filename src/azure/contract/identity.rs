@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::classify::{Answer, Ran, Verdict};
 use super::Table;
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, READ};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, READ};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
@@ -12,7 +12,7 @@ use crate::stack;
 pub(super) static IDENTITY: Table = Table {
     name: "identity",
     answers: &[CODES, ANSWERS],
-    operations: &[READ, CONDITIONS, METHODS],
+    operations: &[READ, CONDITIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     ..Table::new(stack)
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_core::http::Method;
 
 use super::super::classify::{Operation, Reason, Repeat};
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, READ, STATUSES};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, READ, STATUSES};
 use super::{Executed, Table};
 use crate::backoff::{Backoff, Jitter};
 use crate::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::stack;
 pub(super) static SERVICE_BUS: Table = Table {
     name: "service_bus",
     answers: &[CODES, STATUSES],
-    operations: &[READ, OPERATIONS, CONDITIONS, METHODS],
+    operations: &[READ, OPERATIONS, CONDITIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     reasons: BUS_REASONS,
     ..Table::new(bus_stack)
@@ -24,7 +24,7 @@ pub(super) static SERVICE_BUS: Table = Table {
 pub(super) static EVENT_HUBS: Table = Table {
     name: "event_hubs",
     answers: &[CODES, STATUSES],
-    operations: &[READ, OPERATIONS, CONDITIONS, METHODS],
+    operations: &[READ, OPERATIONS, CONDITIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     reasons: HUB_REASONS,
     ..Table::new(hub_stack)

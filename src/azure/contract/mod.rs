@@ -34,8 +34,18 @@
 //!
 //! | contract | for | its table |
 //! |---|---|---|
-//! | [`Contract::storage`] | blobs, queues, tables, files, data lakes | [`Contract::rows`] prints it |
-//! | [`Contract::generic`] | any other service over HTTP | [`Contract::rows`] prints it |
+//! | [`Contract::ai_search`] | AI Search | [`rows`](Contract::rows) |
+//! | [`Contract::app_configuration`] | App Configuration | [`rows`](Contract::rows) |
+//! | [`Contract::arm`] | Azure Resource Manager | [manual](crate::manual::arm) |
+//! | [`Contract::event_hubs`] | Event Hubs | [manual](crate::manual::messaging) |
+//! | [`Contract::identity`] | tokens of Microsoft Entra ID | [`rows`](Contract::rows) |
+//! | [`Contract::key_vault`] | Key Vault | [manual](crate::manual::key_vault) |
+//! | [`Contract::managed_identity`] | tokens of a machine's metadata service | [`rows`](Contract::rows) |
+//! | [`Contract::open_ai`] | Azure OpenAI | [manual](crate::manual::open_ai) |
+//! | [`Contract::redis`] | Redis | [manual](crate::manual::redis) |
+//! | [`Contract::service_bus`] | Service Bus | [manual](crate::manual::messaging) |
+//! | [`Contract::storage`] | blobs, queues, tables, files, data lakes | [`rows`](Contract::rows) |
+//! | [`Contract::generic`] | any other service over HTTP | [`rows`](Contract::rows) |
 //!
 //! # How it decides
 //!

@@ -6,7 +6,7 @@ use azure_core::http::Method;
 
 use super::super::classify::{Answer, Call, Operation, Ran, Repeat, Verdict};
 use super::Table;
-use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, READ, STATUSES};
+use super::common::{CODES, CONDITIONS, DOUBTS, METHODS, PATCHES, READ, STATUSES};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
@@ -14,7 +14,7 @@ use crate::stack;
 pub(super) static OPEN_AI: Table = Table {
     name: "open_ai",
     answers: &[CODES, ANSWERS, STATUSES],
-    operations: &[READ, CONDITIONS, OPERATIONS, METHODS],
+    operations: &[READ, CONDITIONS, OPERATIONS, PATCHES, METHODS],
     doubts: &[DOUBTS],
     ..Table::new(stack)
 };

@@ -7,15 +7,15 @@ use azure_core::http::headers::HeaderName;
 
 use super::super::classify::{Answer, Call, Doubt, Operation, Ran, Repeat, Verdict, reads};
 use super::Table;
-use super::common::{self, CODES, CONDITIONS, METHODS, STATUSES};
+use super::common::{self, CODES, CONDITIONS, METHODS, PATCHES, SOURCES, STATUSES};
 use crate::backoff::{Backoff, Jitter};
 use crate::retry;
 use crate::stack;
 
 pub(super) static STORAGE: Table = Table {
     name: "storage",
-    answers: &[CODES, ANSWERS, STATUSES],
-    operations: &[OPERATIONS, CONDITIONS, METHODS],
+    answers: &[CODES, SOURCES, ANSWERS, STATUSES],
+    operations: &[OPERATIONS, CONDITIONS, PATCHES, METHODS],
     doubts: &[DOUBTS, common::DOUBTS],
     ..Table::new(stack)
 };

@@ -299,10 +299,6 @@ fn every_row_of_every_table_says_what_is_expected() {
             assert_eq!(contract.safety(&request), *safety, "{name}: {line} {pairs:?}");
             tried.insert(row.when.to_owned());
         }
-        // Keys of Key Vault and resources of Resource Manager are patched by one rule of their own.
-        if ["arm", "key_vault"].contains(&contract.name()) {
-            tried.insert(MERGE.into());
-        }
         assert_all_tried(&contract, Section::Operations, &tried);
     }
 }
