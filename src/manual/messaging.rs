@@ -146,7 +146,7 @@
 //! | POST `messages/{id}/{lock}` | idempotent | renews a lock |
 //! | `Repeatability-Request-ID` and `Repeatability-First-Sent` | keyed | the service recognises the second one; `x-ms-client-request-id` is for logs only |
 //! | a write, `If-None-Match: *` | unsafe | if not exists: the repeat of a success is answered 409 or 412 |
-//! | a write, `If-Match` with an ETag, `If-Unmodified-Since`, `x-ms-if-tags` | unsafe | the first one moves the version on: the repeat of a success is answered 412 |
+//! | a write, `If-Match` with a tag, `If-Unmodified-Since`, `x-ms-if-tags` | unsafe | the first one moves the version on: the repeat of a success is answered 412 |
 //! | PATCH, `Content-Type: application/merge-patch+json` | idempotent | sets the values that it names |
 //! | other PUT, DELETE | idempotent | a whole value, set or gone |
 //! | POST `oauth2/token`, `oauth2/v2.0/token` | idempotent | another token, and the first is thrown away |

@@ -78,7 +78,7 @@
 //! | GET, HEAD | idempotent | changes nothing |
 //! | `Repeatability-Request-ID` and `Repeatability-First-Sent` | keyed | the service recognises the second one; `x-ms-client-request-id` is for logs only |
 //! | a write, `If-None-Match: *` | unsafe | if not exists: the repeat of a success is answered 409 or 412 |
-//! | a write, `If-Match` with an ETag, `If-Unmodified-Since`, `x-ms-if-tags` | unsafe | the first one moves the version on: the repeat of a success is answered 412 |
+//! | a write, `If-Match` with a tag, `If-Unmodified-Since`, `x-ms-if-tags` | unsafe | the first one moves the version on: the repeat of a success is answered 412 |
 //! | POST `completions`, `embeddings`, `moderations`, `images/..`, `audio/..` | idempotent | changes nothing and costs tokens; `repeat_inference(false)` forbids it |
 //! | PATCH, `Content-Type: application/merge-patch+json` | idempotent | sets the values that it names |
 //! | other PUT, DELETE | idempotent | a whole value, set or gone |

@@ -110,7 +110,7 @@ pub(super) static CONDITIONS: &[Operation] = &[
         "if not exists: the repeat of a success is answered 409 or 412",
     ),
     Operation::new(
-        "a write, `If-Match` with an ETag, `If-Unmodified-Since`, `x-ms-if-tags`",
+        "a write, `If-Match` with a tag, `If-Unmodified-Since`, `x-ms-if-tags`",
         |call| {
             call.header(&IF_MATCH).is_some_and(|tag| tag != "*")
                 || call.header(&IF_UNMODIFIED).is_some()

@@ -298,11 +298,14 @@ fn who_does_not_wait_for_what_is_busy_takes_it_for_an_answer() {
     assert_eq!(full, Outcome::Overload { retry_after: None });
 }
 
+/// Headers, and the wait that they ask for.
+type Waits = (&'static [(&'static str, &'static str)], Option<Duration>);
+
 #[test]
 fn the_wait_counts_in_each_form_and_on_each_status_that_passes() {
     // Sunday, 6 November 1994, 08:49:37.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let table: &[(&[(&str, &str)], Option<Duration>)] = &[
+    let table: &[Waits] = &[
         (&[("x-ms-retry-after-ms", "1500")], millis(1500)),
         (&[("retry-after-ms", "250")], millis(250)),
         (&[("retry-after", "3")], seconds(3)),

@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// Each page, and whose tables of what it has, in its order.
-fn pages() -> Vec<(&'static str, &'static str, Vec<(Contract, Section)>)> {
+/// The tables of a page, in its order.
+type Tables = Vec<(Contract, Section)>;
+
+/// Each page by its name, with its text, and whose tables it has.
+fn pages() -> Vec<(&'static str, &'static str, Tables)> {
     use Section::{Answers, Doubts, Operations, Reasons};
 
     let http = |contract| vec![(contract, Answers), (contract, Operations), (contract, Doubts)];
