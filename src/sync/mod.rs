@@ -8,11 +8,13 @@
 
 mod mutex;
 mod per_thread;
+mod waiting;
 
 pub(crate) use mutex::Mutex;
 #[cfg(test)]
 pub(crate) use per_thread::owned_cells;
 pub(crate) use per_thread::{PerThread, own_last};
+pub(crate) use waiting::Waiting;
 
 #[cfg(not(all(test, seawall_loom)))]
 mod imp {

@@ -148,8 +148,7 @@ use std::time::Duration;
 
 use self::config::Params;
 use self::core::Course;
-use self::wait::Waiting;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Waiting};
 use crate::telemetry::{Emitter, Environment, EventKind, Level, Measure};
 use crate::time::{Clock, Instant};
 
@@ -169,6 +168,7 @@ struct Shared {
     emitter: Emitter,
     /// Who starts and takes back does so one after the other.
     told: Mutex<Told>,
+    /// For it to start, to be taken back, and for the last request.
     waiting: Waiting,
 }
 

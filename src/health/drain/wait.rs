@@ -1,53 +1,12 @@
 //! Waiting for a drain.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::{Drain, Phase};
-use crate::sync::Mutex;
 use crate::time::{Instant, Timer};
-
-/// Who waits for a drain to start, to be taken back, or for the last request.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<Line>);
-
-#[derive(Default)]
-struct Line {
-    next: u64,
-    wakers: BTreeMap<u64, Waker>,
-}
-
-impl Waiting {
-    /// Has `cx` woken by the next [`wake_all`](Self::wake_all), under the number in `place`.
-    fn join(&self, place: &mut Option<u64>, cx: &Context<'_>) {
-        // Cloned and dropped outside of the lock: its code is not ours.
-        let waker = cx.waker().clone();
-        let mut line = self.0.lock();
-        let number = *place.get_or_insert_with(|| {
-            line.next += 1;
-            line.next
-        });
-        let old = line.wakers.insert(number, waker);
-        drop(line);
-        drop(old);
-    }
-
-    fn leave(&self, place: &mut Option<u64>) {
-        let Some(number) = place.take() else { return };
-        let old = self.0.lock().wakers.remove(&number);
-        drop(old);
-    }
-
-    pub(super) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut self.0.lock().wakers);
-        for waker in wakers.into_values() {
-            waker.wake();
-        }
-    }
-}
 
 /// Ends when a phase is reached. Made by [`Drain::reached`].
 ///
@@ -153,11 +112,5 @@ impl Future for Closed {
             return Poll::Ready(());
         }
         if self.end.drain.may_go() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("waiting", &self.wakers.len()).finish_non_exhaustive()
     }
 }
