@@ -32,6 +32,7 @@
 //! | one policy | [`circuit_breaker`], [`retry`], [`timeout`], [`bulkhead`], [`rate_limit`], [`fallback`] |
 //! | waiting instead of being turned away | [`queue`] |
 //! | a policy per host or tenant | [`gate::Keyed`] |
+//! | one leader among many instances | [`lease`] |
 //! | saying how well this instance is | [`health`] |
 //! | what to choose, and why | [`manual`] |
 //! | regions and zones by name | [`region`] |
@@ -88,6 +89,7 @@ pub mod health;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod http;
+pub mod lease;
 pub mod manual;
 mod operation;
 pub mod outcome;

@@ -16,6 +16,7 @@ mod health;
 #[cfg(feature = "http")]
 mod http;
 mod keyed;
+mod lease;
 mod metastable;
 mod polled;
 mod queue;
