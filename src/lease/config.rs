@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::core::Params;
-use super::{Election, Lease, Leadership, leadership};
+use super::{Election, Leadership, Lease, leadership};
 use crate::error::{InvalidConfig, intern};
 use crate::telemetry::Environment;
 

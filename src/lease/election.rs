@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use super::core::{Ask, Ending, Next};
 use super::leadership::{Place, Shared, State};
-use super::{Claim, Epoch, LeaseError, Leadership};
+use super::{Claim, Epoch, Leadership, LeaseError};
 use crate::rng::Rng;
 use crate::sync::Arc;
 use crate::telemetry::EventKind;
@@ -171,12 +171,7 @@ impl Election {
         }
     }
 
-    fn conclude(
-        &self,
-        ask: Ask,
-        since: (Instant, Instant),
-        result: Result<Epoch, LeaseError>,
-    ) {
+    fn conclude(&self, ask: Ask, since: (Instant, Instant), result: Result<Epoch, LeaseError>) {
         let (shared, chance) = (&*self.shared, self.rng.next());
         let mut failed = None;
         shared.change(|state, now| {

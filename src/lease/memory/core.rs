@@ -96,7 +96,12 @@ impl Core {
         })
     }
 
-    fn acquire(&mut self, claim: Claim, duration: Duration, now: Instant) -> Result<(), LeaseError> {
+    fn acquire(
+        &mut self,
+        claim: Claim,
+        duration: Duration,
+        now: Instant,
+    ) -> Result<(), LeaseError> {
         if let Some(held) = &self.held
             && now < held.until
             && (held.is_broken || held.claim.id() != claim.id())

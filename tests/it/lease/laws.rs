@@ -1,14 +1,15 @@
 //! The laws, under random faults, stalls, releases and breaks.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use seawall::lease::{Epoch, Fault, Fence, InMemory, Leadership};
+use seawall::lease::{Epoch, Fault, Fence, InMemory, Leadership, Lease};
 use seawall::telemetry::Environment;
 use seawall::time::{Clock, Instant};
 
-use super::node::Node;
+use super::node::{Node, poll};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -99,12 +100,16 @@ impl World {
             Op::Campaign(node) => self.nodes[node].leadership.campaign(),
             Op::Break(node) => {
                 let line = self.nodes[node].line.clone();
-                let future = std::pin::pin!(async move { seawall::lease::Lease::break_off(&line).await });
-                let _ = super::node::poll(future);
+                // Whether anybody is left to answer does not matter.
+                let _ = poll(pin!(line.break_off()));
             }
             Op::Write(node, ms) => {
                 if let Some(term) = self.nodes[node].leadership.term() {
-                    self.ledger.send(term.epoch(), self.clock.now() + Duration::from_millis(ms));
+                    self.ledger.send(
+                        node,
+                        term.epoch(),
+                        self.clock.now() + Duration::from_millis(ms),
+                    );
                 }
             }
         }
@@ -157,42 +162,57 @@ impl World {
     }
 }
 
-/// What leaders write: each write says after which one it was made, as one that goes on with what
-/// it has read does.
+/// What leaders write: all that was there, and one line more. So a stale write would not only be
+/// there, it would wipe out what others have written.
 #[derive(Default)]
 struct Ledger {
     fence: Fence,
-    under_way: Vec<(Instant, Epoch, u64)>,
+    lines: Vec<u64>,
+    /// What each node has read or written last, in which epoch.
+    copies: [Option<(Epoch, Vec<u64>)>; NODES],
+    /// At most one write of each node is under way.
+    under_way: [Option<(Instant, Epoch, Vec<u64>)>; NODES],
     sent: u64,
-    accepted: Vec<(Epoch, u64)>,
+    last: Epoch,
     acknowledged: Vec<u64>,
 }
 
 impl Ledger {
-    fn send(&mut self, epoch: Epoch, arrives: Instant) {
+    fn send(&mut self, node: usize, epoch: Epoch, arrives: Instant) {
+        if self.under_way[node].is_some() {
+            return;
+        }
+        let copy = &mut self.copies[node];
+        if copy.as_ref().is_none_or(|(read_in, _)| *read_in != epoch) {
+            // A new term shows its epoch first, and then reads what it goes on with.
+            if self.fence.check(epoch).is_err() {
+                return;
+            }
+            *copy = Some((epoch, self.lines.clone()));
+        }
+        let mut lines = copy.as_ref().unwrap().1.clone();
         self.sent += 1;
-        self.under_way.push((arrives, epoch, self.sent));
+        lines.push(self.sent);
+        self.under_way[node] = Some((arrives, epoch, lines));
     }
 
     fn receive(&mut self, now: Instant) {
-        self.under_way.sort_unstable();
-        while let Some(&(arrives, epoch, number)) = self.under_way.first() {
-            if arrives > now {
-                return;
+        for node in 0..NODES {
+            let arrived = self.under_way[node].take_if(|(arrives, ..)| *arrives <= now);
+            let Some((_, epoch, lines)) = arrived else { continue };
+            if self.fence.check(epoch).is_err() {
+                continue;
             }
-            self.under_way.remove(0);
-            if self.fence.check(epoch).is_ok() {
-                let last = self.accepted.last().map_or(Epoch::NONE, |last| last.0);
-                assert!(epoch >= last, "a write of {epoch} after one of {last}");
-                self.accepted.push((epoch, number));
-                self.acknowledged.push(number);
-            }
+            assert!(epoch >= self.last, "a write of {epoch} after one of {}", self.last);
+            self.last = epoch;
+            self.acknowledged.push(*lines.last().unwrap());
+            self.lines.clone_from(&lines);
+            self.copies[node] = Some((epoch, lines));
         }
     }
 
     fn lost(&self) -> usize {
-        let is_there = |number: &&u64| !self.accepted.iter().any(|(_, there)| there == *number);
-        self.acknowledged.iter().filter(is_there).count()
+        self.acknowledged.iter().filter(|line| !self.lines.contains(line)).count()
     }
 }
 
