@@ -8,6 +8,7 @@
 //! | tokens while the token endpoint fails | `credential`, behind `azure` |
 //! | reads from the other region | `storage`, behind `azure` |
 //! | names of regions, their pairs, which is near | [`region`] |
+//! | one leader among many instances, on a blob's lease | `lease`, behind `azure-storage` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 //! | tower layers of one's own in a client | `policy`, behind `azure` |
@@ -26,6 +27,9 @@ mod error;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod imds;
+#[cfg(feature = "azure-storage")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-storage")))]
+pub mod lease;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod policy;

@@ -153,10 +153,9 @@ impl Config {
             return Err(InvalidConfig::new("holder", expected));
         }
         let duration = self.duration;
-        let lent = lease.durations();
-        if !lent.contains(&duration) || duration.is_zero() {
-            let expected = format!("what the store lends: {:?} to {:?}", lent.start(), lent.end());
-            return Err(InvalidConfig::new("duration", expected));
+        lease.check(duration)?;
+        if duration.is_zero() || duration > DAY {
+            return Err(InvalidConfig::new("duration", "longer than zero and at most a day"));
         }
         let margin = self.margin.unwrap_or(duration / 6);
         if margin.is_zero() || margin > duration / 2 {
@@ -191,3 +190,4 @@ fn is_printable(byte: u8) -> bool {
 
 const SHORTEST: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -16,7 +16,7 @@
 //! let (leadership, election) = Leadership::builder()
 //!     .name("billing")
 //!     .holder("instance-3")
-//!     .build(InMemory::new())?; // `azure::BlobLease` in production
+//!     .build(InMemory::new())?; // `azure::lease::BlobLease` in production
 //! tokio::spawn(election.run());
 //!
 //! let mut ledger = Fence::new();

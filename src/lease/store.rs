@@ -1,19 +1,19 @@
 //! What an election needs of a store.
 
 use std::future::Future;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Claim, Epoch, LeaseError};
+use crate::error::InvalidConfig;
 
 /// What a [`Lease`] answers, later.
 pub type LeaseFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LeaseError>> + Send + 'a>>;
 
 /// A lease that one candidate at a time holds, kept where all candidates reach it.
 ///
-/// [`InMemory`](super::InMemory) is one for tests, `azure::BlobLease` one for production. Whoever
+/// [`InMemory`](super::InMemory) is one for tests, `azure::lease::BlobLease` one for production. Whoever
 /// writes another keeps these laws:
 ///
 /// 1. Of all claims, at most one holds the lease at any time, by the store's clock.
@@ -48,8 +48,12 @@ pub type LeaseFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LeaseError>>
 /// # }
 /// ```
 pub trait Lease: Send + Sync + 'static {
-    /// How long the store lends a lease, at least and at most.
-    fn durations(&self) -> RangeInclusive<Duration>;
+    /// Whether the store lends a lease for exactly this long.
+    ///
+    /// # Errors
+    ///
+    /// Says what it does instead, of the field `duration`.
+    fn check(&self, duration: Duration) -> Result<(), InvalidConfig>;
 
     /// Takes the lease for `duration`, and begins the term of `claim`.
     ///
@@ -91,8 +95,8 @@ impl<L> Lease for Arc<L>
 where
     L: Lease + ?Sized,
 {
-    fn durations(&self) -> RangeInclusive<Duration> {
-        (**self).durations()
+    fn check(&self, duration: Duration) -> Result<(), InvalidConfig> {
+        (**self).check(duration)
     }
 
     fn acquire<'a>(&'a self, claim: &'a Claim, duration: Duration) -> LeaseFuture<'a, Epoch> {

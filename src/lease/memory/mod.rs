@@ -4,11 +4,11 @@ mod core;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::core::{Answer, Core, Request};
 use super::{Claim, Epoch, Lease, LeaseError, LeaseFuture, Status};
+use crate::error::InvalidConfig;
 use crate::sync::{Arc, Mutex};
 use crate::telemetry::Environment;
 use crate::time::{Clock, Timer};
@@ -155,8 +155,12 @@ impl Default for InMemory {
 
 /// Lends from 1 ms to a day.
 impl Lease for InMemory {
-    fn durations(&self) -> RangeInclusive<Duration> {
-        Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60)
+    fn check(&self, duration: Duration) -> Result<(), InvalidConfig> {
+        let lends = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+        if lends.contains(&duration) {
+            return Ok(());
+        }
+        Err(InvalidConfig::new("duration", "from 1 ms to a day"))
     }
 
     fn acquire<'a>(&'a self, claim: &'a Claim, duration: Duration) -> LeaseFuture<'a, Epoch> {

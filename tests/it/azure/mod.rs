@@ -14,6 +14,8 @@ mod pipeline;
 #[cfg(feature = "azure")]
 mod resilience;
 mod region;
+#[cfg(feature = "azure-storage")]
+mod lease;
 #[cfg(feature = "azure-imds")]
 mod scheduled_events;
 #[cfg(feature = "azure-imds")]

@@ -1,7 +1,6 @@
 //! One case at a time.
 
 use std::cell::Cell;
-use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,13 +8,14 @@ use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
+use seawall::error::InvalidConfig;
 use seawall::lease::{
     Claim, Config, Epoch, Fault, InMemory, Leadership, Lease, LeaseError, LeaseFuture, Role, Status,
 };
 use seawall::telemetry::{Environment, Event, Measure};
 use seawall::time::{Clock, Instant};
 
-use super::node::{Node, poll};
+use super::node::{self, poll};
 
 #[test]
 fn one_candidate_alone_leads_at_once_and_goes_on_leading() {
@@ -97,6 +97,25 @@ fn a_store_that_answers_too_late_makes_nobody_a_leader() {
         nodes.iter_mut().for_each(Node::run);
     }
     assert!(nodes.iter().any(|node| node.leadership.term().is_some()));
+}
+
+#[test]
+fn a_process_that_is_stopped_until_its_first_answer_is_too_old_is_never_a_leader() {
+    let clock = Clock::manual();
+    let (sender, receiver) = mpsc::channel();
+    let environment = Environment::new()
+        .clock(clock.clone())
+        .observer(move |event: &Event| sender.send(event.to_string()).unwrap());
+    let store = InMemory::new_in(&environment);
+    let mut node = Node::new(&store, &Leadership::builder(), &environment);
+    node.line.fault(Fault::SlowAnswer(ms(1_000)));
+    node.run();
+
+    clock.advance(ms(12_500));
+    node.run();
+
+    assert_eq!(node.leadership.term(), None);
+    assert_eq!(receiver.try_iter().find(|text| text.contains("-> leader")), None);
 }
 
 #[test]
@@ -539,6 +558,11 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         (default().campaign_every(Duration::MAX), "campaign_every"),
         (default().duration(Duration::from_micros(1)), "duration"),
     ];
+    // Nor what a store takes that takes everything.
+    for duration in [Duration::ZERO, Duration::MAX] {
+        let error = default().duration(duration).build(Broken).map(drop).unwrap_err();
+        assert_eq!(error.field(), "duration");
+    }
     for (config, field) in cases {
         let error = config.build(InMemory::new()).map(drop).unwrap_err();
 
@@ -558,8 +582,8 @@ fn settings_that_make_no_sense_are_refused_by_name() {
 struct Broken;
 
 impl Lease for Broken {
-    fn durations(&self) -> RangeInclusive<Duration> {
-        Duration::ZERO..=Duration::MAX
+    fn check(&self, _: Duration) -> Result<(), InvalidConfig> {
+        Ok(())
     }
 
     fn acquire<'a>(&'a self, _: &'a Claim, _: Duration) -> LeaseFuture<'a, Epoch> {
@@ -580,6 +604,29 @@ impl Lease for Broken {
 
     fn read(&self) -> LeaseFuture<'_, Status> {
         Box::pin(async { Ok(Status::new(Epoch::new(7))) })
+    }
+}
+
+/// A candidate with a line of its own to the store.
+struct Node {
+    inner: node::Node,
+    leadership: Leadership,
+    line: InMemory,
+}
+
+impl Node {
+    fn new(store: &InMemory, config: &Config, environment: &Environment) -> Self {
+        let line = store.line();
+        let inner = node::Node::new(line.clone(), config, environment);
+        Self { leadership: inner.leadership.clone(), inner, line }
+    }
+
+    fn run(&mut self) {
+        self.inner.run();
+    }
+
+    fn run_for(&mut self, time: Duration, clock: &Clock) {
+        self.inner.run_for(time, clock);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use seawall::time::{Clock, Instant};
 use super::node::{Node, poll};
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     /// Time passes, and whoever is not stopped runs.
     Pass(u64),
     /// A process is stopped for some time, as by SIGSTOP.
@@ -25,24 +26,25 @@ enum Op {
     Write(usize, u64),
 }
 
-fn op() -> impl Strategy<Value = Op> {
+/// Times are in milliseconds for a lease of one second, and `scale` times that for longer ones.
+pub(crate) fn op(scale: u64) -> impl Strategy<Value = Op> {
     let node = 0..NODES;
     let fault = prop_oneof![
         4 => Just(Fault::None),
         1 => Just(Fault::Unavailable),
         1 => Just(Fault::LostAnswer),
         1 => Just(Fault::Silent),
-        2 => (1..2_500_u64).prop_map(|ms| Fault::Slow(Duration::from_millis(ms))),
-        2 => (1..2_500_u64).prop_map(|ms| Fault::SlowAnswer(Duration::from_millis(ms))),
+        2 => (1..2_500_u64).prop_map(move |ms| Fault::Slow(Duration::from_millis(ms * scale))),
+        2 => (1..2_500_u64).prop_map(move |ms| Fault::SlowAnswer(Duration::from_millis(ms * scale))),
     ];
     prop_oneof![
-        24 => (1..200_u64).prop_map(Op::Pass),
-        2 => (node.clone(), 1..3_000_u64).prop_map(|(node, ms)| Op::Stop(node, ms)),
+        24 => (1..200_u64).prop_map(move |ms| Op::Pass(ms * scale)),
+        2 => (node.clone(), 1..3_000_u64).prop_map(move |(node, ms)| Op::Stop(node, ms * scale)),
         6 => (node.clone(), fault).prop_map(|(node, fault)| Op::Fault(node, fault)),
         1 => node.clone().prop_map(Op::Release),
         2 => node.clone().prop_map(Op::Campaign),
         1 => node.clone().prop_map(Op::Break),
-        8 => (node, 0..2_000_u64).prop_map(|(node, ms)| Op::Write(node, ms)),
+        8 => (node, 0..2_000_u64).prop_map(move |(node, ms)| Op::Write(node, ms * scale)),
     ]
 }
 
@@ -50,21 +52,33 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_laws_hold(ops in prop::collection::vec(op(), 1..300), seed: u64) {
-        let mut world = World::new(seed);
-        for op in ops {
-            world.apply(op);
-        }
-        world.heal();
+    fn whatever_happens_the_laws_hold(ops in prop::collection::vec(op(1), 1..300), seed: u64) {
+        World::live(ops, seed, LEASE, |environment, _| {
+            let store = InMemory::new_in(environment);
+            move || Line::of(store.line())
+        });
+    }
+}
+
+/// A way to the store, with faults of its own.
+pub(crate) struct Line {
+    pub(crate) lease: Arc<dyn Lease>,
+    pub(crate) fault: Box<dyn Fn(Fault)>,
+}
+
+impl Line {
+    fn of(line: InMemory) -> Self {
+        Self { lease: Arc::new(line.clone()), fault: Box::new(move |fault| line.fault(fault)) }
     }
 }
 
 /// Some candidates, their store, and what they protect.
-struct World {
+pub(crate) struct World {
     clock: Clock,
+    lease: Duration,
     nodes: Vec<Node>,
+    lines: Vec<Line>,
     stopped_until: Vec<Instant>,
-    store: InMemory,
     /// The last epoch that was seen, and who led in which.
     newest: Epoch,
     led: BTreeMap<Epoch, usize>,
@@ -72,21 +86,35 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    /// Does all of `ops` over the store that `store` makes lines to, and checks that it heals.
+    pub(crate) fn live<L>(
+        ops: Vec<Op>,
+        seed: u64,
+        lease: Duration,
+        store: impl FnOnce(&Environment, &Clock) -> L,
+    ) where
+        L: FnMut() -> Line,
+    {
         let clock = Clock::manual();
         let environment = Environment::new().clock(clock.clone()).seed(seed);
-        let store = InMemory::new_in(&environment);
-        let config = Leadership::builder().duration(LEASE);
-        let nodes = (0..NODES).map(|_| Node::new(&store, &config, &environment)).collect();
-        Self {
+        let mut line = store(&environment, &clock);
+        let lines: Vec<_> = (0..NODES).map(|_| line()).collect();
+        let config = Leadership::builder().duration(lease);
+        let node = |line: &Line| Node::new(Arc::clone(&line.lease), &config, &environment);
+        let mut world = Self {
             clock,
-            nodes,
+            lease,
+            nodes: lines.iter().map(node).collect(),
+            lines,
             stopped_until: vec![Instant::default(); NODES],
-            store,
             newest: Epoch::NONE,
             led: BTreeMap::new(),
             ledger: Ledger::default(),
+        };
+        for op in ops {
+            world.apply(op);
         }
+        world.heal();
     }
 
     fn apply(&mut self, op: Op) {
@@ -95,13 +123,12 @@ impl World {
             Op::Stop(node, ms) => {
                 self.stopped_until[node] = self.clock.now() + Duration::from_millis(ms);
             }
-            Op::Fault(node, fault) => self.nodes[node].line.fault(fault),
+            Op::Fault(node, fault) => (self.lines[node].fault)(fault),
             Op::Release(node) => drop(self.nodes[node].leadership.release()),
             Op::Campaign(node) => self.nodes[node].leadership.campaign(),
             Op::Break(node) => {
-                let line = self.nodes[node].line.clone();
                 // Whether anybody is left to answer does not matter.
-                let _ = poll(pin!(line.break_off()));
+                let _ = poll(pin!(self.lines[node].lease.break_off()));
             }
             Op::Write(node, ms) => {
                 if let Some(term) = self.nodes[node].leadership.term() {
@@ -119,7 +146,7 @@ impl World {
     fn pass(&mut self, time: Duration) {
         let until = self.clock.now() + time;
         while self.clock.now() < until {
-            self.clock.advance(TICK.min(until.since(self.clock.now())));
+            self.clock.advance((self.lease / 100).min(until.since(self.clock.now())));
             let now = self.clock.now();
             self.ledger.receive(now);
             for node in 0..NODES {
@@ -150,15 +177,17 @@ impl World {
     /// Once all is well again, somebody leads within a lease and the time between two questions.
     fn heal(&mut self) {
         for node in 0..NODES {
-            self.nodes[node].line.fault(Fault::None);
+            (self.lines[node].fault)(Fault::None);
             self.nodes[node].leadership.campaign();
             self.stopped_until[node] = Instant::default();
         }
         // What is still on its way may arrive as late as the slowest line was.
-        self.pass(Duration::from_millis(2_500));
-        self.pass(LEASE + LEASE / 3 + Duration::from_millis(1));
+        self.pass(self.lease * 5 / 2);
+        // The last of them may have begun another lease just then.
+        self.pass(self.lease + self.lease / 3 + self.lease / 100);
         let leads = self.nodes.iter().any(|node| node.leadership.term().is_some());
-        assert!(leads, "nobody leads: {:?}", self.store);
+        let errors = self.nodes.iter().map(|node| node.leadership.last_error());
+        assert!(leads, "nobody leads: {:?}", errors.collect::<Vec<_>>());
     }
 }
 
@@ -218,4 +247,3 @@ impl Ledger {
 
 const NODES: usize = 3;
 const LEASE: Duration = Duration::from_millis(1_000);
-const TICK: Duration = Duration::from_millis(10);

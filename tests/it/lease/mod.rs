@@ -1,5 +1,5 @@
 //! Leadership: its laws under faults of every kind, and its behaviour one case at a time.
 
 mod behaviour;
-mod laws;
-mod node;
+pub(crate) mod laws;
+pub(crate) mod node;

@@ -5,32 +5,29 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use seawall::lease::{Config, InMemory, Leadership};
+use seawall::lease::{Config, Leadership, Lease};
 use seawall::telemetry::Environment;
 use seawall::time::Clock;
 
-pub(super) struct Node {
-    pub(super) leadership: Leadership,
-    /// Its own line to the store.
-    pub(super) line: InMemory,
+pub(crate) struct Node {
+    pub(crate) leadership: Leadership,
     election: Pin<Box<dyn Future<Output = std::convert::Infallible>>>,
 }
 
 impl Node {
-    pub(super) fn new(store: &InMemory, config: &Config, environment: &Environment) -> Self {
-        let line = store.line();
-        let (leadership, election) = config.build_in(line.clone(), environment).unwrap();
-        Self { leadership, line, election: Box::pin(election.run()) }
+    pub(crate) fn new(lease: impl Lease, config: &Config, environment: &Environment) -> Self {
+        let (leadership, election) = config.build_in(lease, environment).unwrap();
+        Self { leadership, election: Box::pin(election.run()) }
     }
 
     /// Lets the process run until it has nothing more to do.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(self.election.as_mut().poll(&mut cx).is_pending());
     }
 
     /// Lets it run while time passes.
-    pub(super) fn run_for(&mut self, time: Duration, clock: &Clock) {
+    pub(crate) fn run_for(&mut self, time: Duration, clock: &Clock) {
         let until = clock.now() + time;
         self.run();
         while clock.now() < until {
@@ -41,8 +38,8 @@ impl Node {
 }
 
 /// A future, polled once.
-pub(super) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-pub(super) const STEP: Duration = Duration::from_millis(5);
+const STEP: Duration = Duration::from_millis(5);

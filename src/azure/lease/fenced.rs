@@ -1,0 +1,308 @@
+//! A blob that only the leader writes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use azure_core::http::Etag;
+use azure_core::{Bytes, Error};
+use azure_storage_blob::BlobClient;
+use azure_storage_blob::models::{
+    BlobClientDownloadOptions, BlobClientSetMetadataOptions, BlobClientUploadOptions,
+};
+
+use super::judge::{exists, is_conflict, is_missing};
+use super::record::{Record, marks};
+use crate::azure::Contract;
+use crate::error::BoxError;
+use crate::lease::{Claim, Epoch, Stale};
+
+/// A block blob that refuses what a former leader writes.
+///
+/// Its metadata holds the greatest epoch that has [opened](Self::open) it, and every write is made on
+/// the condition that nothing has changed since: the service itself refuses one that was overtaken,
+/// however long its writer stood still.
+///
+/// Clones share the client.
+///
+/// # Example
+///
+/// ```
+/// use azure_storage_blob::BlobClient;
+/// use seawall::azure::lease::{FencedBlob, FencedError};
+/// use seawall::lease::Leadership;
+///
+/// async fn lead(leadership: Leadership, ledger: BlobClient) -> Result<(), FencedError> {
+///     let ledger = FencedBlob::new(ledger);
+///     let term = leadership.leading().await;
+///
+///     let (content, mut writer) = ledger.open(term.epoch()).await?;
+///     let mut lines = content.to_vec();
+///     lines.extend_from_slice(b"one more\n");
+///     writer.write(lines).await
+/// }
+/// # let _ = lead;
+/// ```
+#[derive(Clone)]
+pub struct FencedBlob {
+    client: Arc<BlobClient>,
+}
+
+/// Writes a [`FencedBlob`] in one epoch.
+///
+/// See [`FencedBlob`] for an example.
+pub struct FencedWriter {
+    client: Arc<BlobClient>,
+    epoch: Epoch,
+    record: Record,
+    etag: Etag,
+    /// Begins the marks of all its writes: what bears one was written by this writer.
+    id: Arc<str>,
+    writes: u64,
+}
+
+impl FencedBlob {
+    /// The blob that `client` is for. It is created when it is first opened; its container has to be
+    /// there.
+    #[must_use]
+    pub fn new(client: BlobClient) -> Self {
+        Self { client: Arc::new(client) }
+    }
+
+    /// Shuts all earlier epochs out, then reads the blob: what is returned stays true until the
+    /// writer writes, or a newer leader opens it. Empty for a blob that was not there.
+    ///
+    /// Whoever had it open in the same epoch is shut out as well. Four requests; the content is held
+    /// in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`FencedError::Stale`] if a later epoch has opened it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may have shut the earlier epochs out, and nothing else.
+    pub async fn open(&self, epoch: Epoch) -> Result<(Bytes, FencedWriter), FencedError> {
+        let id: Arc<str> = Claim::new("").term().into();
+        let mark = format!("{id}/0");
+        let mut last = FencedError::Conflict;
+        for _ in 0..ROUNDS {
+            let record = match Record::read(&self.client, None).await {
+                Ok(record) => record.map_err(FencedError::Malformed)?,
+                Err(error) if is_missing(&error) => {
+                    self.create(epoch, &mark).await?;
+                    continue;
+                }
+                Err(error) => return Err(FencedError::of(error)),
+            };
+            if record.epoch > epoch {
+                return Err(Stale::new(epoch, record.epoch).into());
+            }
+            if record.mark.as_deref() != Some(&mark) {
+                if let Err(error) = self.claim(&record, epoch, &mark).await? {
+                    last = error;
+                }
+                continue;
+            }
+            let options = BlobClientDownloadOptions {
+                if_match: Some(record.etag.clone()),
+                ..BlobClientDownloadOptions::default()
+            };
+            match self.client.download(Some(options)).await {
+                Ok(answer) => {
+                    let content = answer.body.collect().await.map_err(FencedError::of)?;
+                    let (client, etag) = (Arc::clone(&self.client), record.etag.clone());
+                    let writer = FencedWriter { client, epoch, record, etag, id, writes: 0 };
+                    return Ok((content, writer));
+                }
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(FencedError::of(error)),
+            }
+        }
+        Err(last)
+    }
+
+    async fn create(&self, epoch: Epoch, mark: &str) -> Result<(), FencedError> {
+        let options = BlobClientUploadOptions {
+            metadata: Some(marks(epoch, mark, None)),
+            ..BlobClientUploadOptions::default().if_not_exists()
+        };
+        match self.client.upload(Bytes::new().into(), Some(options)).await {
+            Ok(_) => Ok(()),
+            Err(error) if exists(&error) || may_have_run(&error) => Ok(()),
+            Err(error) => Err(FencedError::of(error)),
+        }
+    }
+
+    /// Writes the epoch. An inner error is for the next round to look at.
+    async fn claim(
+        &self,
+        record: &Record,
+        epoch: Epoch,
+        mark: &str,
+    ) -> Result<Result<(), FencedError>, FencedError> {
+        let metadata = record.with(epoch, mark, None);
+        let options = BlobClientSetMetadataOptions {
+            if_match: Some(record.etag.clone()),
+            ..BlobClientSetMetadataOptions::default()
+        };
+        match self.client.set_metadata(&metadata, Some(options)).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) if is_conflict(&error) => Ok(Err(FencedError::Conflict)),
+            Err(error) if may_have_run(&error) => Ok(Err(FencedError::of(error))),
+            Err(error) => Err(FencedError::of(error)),
+        }
+    }
+}
+
+impl FencedWriter {
+    /// The epoch that it writes in.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Replaces the whole content. It is there, and under this epoch, when this ends well.
+    ///
+    /// One request when all is well. A write whose answer is lost is looked up by its mark.
+    ///
+    /// # Errors
+    ///
+    /// - [`FencedError::Stale`] if a later epoch has opened the blob: nothing was written, and
+    ///   nothing will be.
+    /// - [`FencedError::Ambiguous`] if nobody knows whether it was written. Write again, and it is
+    ///   known: one of the two is refused by the service.
+    ///
+    /// # Cancel safety
+    ///
+    /// A write that is dropped may be made all the same; the next one finds out.
+    pub async fn write(&mut self, content: impl Into<Bytes>) -> Result<(), FencedError> {
+        let content = content.into();
+        self.writes += 1;
+        let mark = format!("{}/{}", self.id, self.writes);
+        for _ in 0..ROUNDS {
+            let options = BlobClientUploadOptions {
+                metadata: Some(self.record.with(self.epoch, &mark, None)),
+                if_match: Some(self.etag.clone()),
+                ..BlobClientUploadOptions::default()
+            };
+            let failure = match self.client.upload(content.clone().into(), Some(options)).await {
+                Ok(answer) => match answer.etag {
+                    Some(etag) => {
+                        self.etag = etag;
+                        return Ok(());
+                    }
+                    None => FencedError::Malformed("the answer has no ETag".into()),
+                },
+                Err(error) if is_conflict(&error) => FencedError::Conflict,
+                Err(error) if may_have_run(&error) => FencedError::of(error),
+                Err(error) => return Err(FencedError::of(error)),
+            };
+            let there = match Record::read(&self.client, None).await {
+                Ok(there) => there.map_err(FencedError::Malformed)?,
+                // Whatever became of the question, it is the write that matters.
+                Err(error) => return Err(FencedError::Ambiguous(error)),
+            };
+            if there.epoch > self.epoch {
+                return Err(Stale::new(self.epoch, there.epoch).into());
+            }
+            let is_last = there.etag == self.etag;
+            match there.mark {
+                Some(there_mark) if there_mark == mark => {
+                    self.etag = there.etag;
+                    return Ok(());
+                }
+                // It may still be on its way.
+                _ if is_last && !matches!(failure, FencedError::Conflict) => return Err(failure),
+                // An earlier one of this writer, whose end it did not see, was made after all.
+                Some(there_mark) if there_mark.starts_with(&*self.id) => self.etag = there.etag,
+                _ => return Err(FencedError::Conflict),
+            }
+        }
+        Err(FencedError::Conflict)
+    }
+}
+
+/// Why a [`FencedBlob`] was not opened or written.
+///
+/// # Example
+///
+/// ```
+/// use seawall::azure::lease::FencedError;
+/// use seawall::lease::{Epoch, Stale};
+///
+/// let error = FencedError::from(Stale::new(Epoch::new(7), Epoch::new(8)));
+/// assert_eq!(error.to_string(), "written in epoch 7, but epoch 8 has begun");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FencedError {
+    /// A newer leader has taken over: stop. Tell
+    /// [`Leadership::heard_of`](crate::lease::Leadership::heard_of).
+    Stale(Stale),
+    /// Nobody knows whether it was done.
+    Ambiguous(Error),
+    /// It was not done.
+    Store(Error),
+    /// Somebody changes the blob who is not meant to, or opened it in the same epoch.
+    Conflict,
+    /// What the blob says of itself can not be read.
+    Malformed(BoxError),
+}
+
+impl FencedError {
+    fn of(error: Error) -> Self {
+        if may_have_run(&error) { Self::Ambiguous(error) } else { Self::Store(error) }
+    }
+}
+
+impl From<Stale> for FencedError {
+    fn from(stale: Stale) -> Self {
+        Self::Stale(stale)
+    }
+}
+
+impl fmt::Display for FencedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale(stale) => stale.fmt(f),
+            Self::Ambiguous(error) => write!(f, "the blob may have been written: {error}"),
+            Self::Store(error) => write!(f, "the blob was not written: {error}"),
+            Self::Conflict => f.write_str("the blob was changed by somebody else"),
+            Self::Malformed(error) => write!(f, "the blob can not be understood: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for FencedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Stale(stale) => Some(stale),
+            Self::Ambiguous(error) | Self::Store(error) => Some(error),
+            Self::Conflict => None,
+            Self::Malformed(error) => Some(&**error),
+        }
+    }
+}
+
+/// Without the query, which may be a signature.
+impl fmt::Debug for FencedBlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FencedBlob").field("blob", &self.client.url().path()).finish()
+    }
+}
+
+impl fmt::Debug for FencedWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FencedWriter")
+            .field("blob", &self.client.url().path())
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+fn may_have_run(error: &Error) -> bool {
+    Contract::storage().may_have_run_error(error)
+}
+
+/// How often it is looked again when somebody was faster.
+const ROUNDS: usize = 5;
