@@ -9,11 +9,15 @@
 //! | reads from the other region | `storage`, behind `azure` |
 //! | names of regions, their pairs, which is near | [`region`] |
 //! | one leader among many instances, on a blob's lease | `lease`, behind `azure-storage` |
+//! | what SQL databases have in common | `database`, behind `azure-sql` and `postgres` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 //! | tower layers of one's own in a client | `policy`, behind `azure` |
 //! | tower services under a client, and its transport as one | `transport`, behind `azure` |
 
+#[cfg(any(feature = "azure-sql", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "azure-sql", feature = "postgres"))))]
+pub mod database;
 #[cfg(feature = "azure")]
 mod classify;
 #[cfg(feature = "azure")]

@@ -1,0 +1,546 @@
+//! Makes calls, and makes them again.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use super::pace::{Course, Decision};
+use super::place::{Birth, Place};
+use super::settings::Params;
+use super::{Database, Handling, Holds, Loan, Meaning, Server, Settings};
+use crate::budget::Budget;
+use crate::circuit_breaker::Permit;
+use crate::context;
+use crate::error::{Error, InvalidConfig, Reason, Reject, Rejection, intern};
+use crate::gate::Permit as _;
+use crate::outcome::Outcome;
+use crate::replay::{Safety, Verified};
+use crate::rng::Rng;
+use crate::telemetry::{Emitter, Environment, EventKind};
+use crate::time::{Clock, Instant, Timer};
+
+/// Makes the calls of one database, to any of its servers.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    params: Params,
+    budget: Option<Budget>,
+    clock: Clock,
+    rng: Rng,
+    emitter: Emitter,
+    environment: Environment,
+}
+
+/// One call, with what it has met so far.
+struct Call<'a, E> {
+    driver: &'a Driver,
+    deadline: Option<Instant>,
+    course: Course,
+    /// The last real failure.
+    last: Option<Error<E>>,
+}
+
+/// How an attempt failed.
+enum Failure<E> {
+    /// It did not reach the server.
+    Rejected(Rejection),
+    /// Its time was over.
+    Cut {
+        ran: Ran,
+    },
+    Failed {
+        error: E,
+        handling: Handling,
+        ran: Ran,
+    },
+}
+
+/// Whether what failed may have taken effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ran {
+    No,
+    /// The statement was refused, and nobody here knows what the operation did before.
+    Refused,
+    Maybe,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mode {
+    Plain,
+    Transaction,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Outside,
+    Connecting,
+    Running,
+    Committing,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        name: &str,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Self, InvalidConfig> {
+        let params = settings.params()?;
+        let budget = params
+            .budget
+            .as_ref()
+            .map(|budget| budget.build_for(name, environment))
+            .transpose()
+            .map_err(|error| error.within("budget"))?;
+        Ok(Self {
+            params,
+            budget,
+            clock: environment.clock.clone(),
+            rng: environment.rng.clone(),
+            emitter: Emitter::new("database", intern(name), environment),
+            environment: environment.clone(),
+        })
+    }
+
+    /// A server of this database.
+    pub(crate) fn server<D>(&self, name: &str, database: D) -> Result<Server<D>, InvalidConfig>
+    where
+        D: Database,
+    {
+        Server::new(name, database, &self.params, &self.environment)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.emitter.name()
+    }
+
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Runs `operation` on the first of `servers` that can do it.
+    ///
+    /// What is not safe to repeat is made again only if the operation was not begun.
+    pub(crate) async fn run<'s, D, T, E, F>(
+        &self,
+        servers: impl AsRef<[&'s Server<D>]>,
+        safety: Safety,
+        mut operation: impl FnMut(Loan<D::Connection>) -> F,
+    ) -> Result<T, Error<E>>
+    where
+        D: Database,
+        E: Holds<D::Error>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut call = Call::begin(self);
+        loop {
+            match call.attempt(servers.as_ref(), Mode::Plain, &mut operation).await {
+                Ok(value) => return Ok(value),
+                Err(failure) => call.follow(failure, safety.is_repeatable()).await?,
+            }
+        }
+    }
+
+    /// Runs `operation` in a transaction, and as a whole again.
+    ///
+    /// When nobody knows whether the commit was executed, `verify` looks, on a connection of its
+    /// own.
+    pub(crate) async fn transaction<D, T, E, F, V>(
+        &self,
+        server: &Server<D>,
+        mut operation: impl FnMut(Loan<D::Connection>) -> F,
+        mut verify: impl FnMut(Loan<D::Connection>) -> V,
+    ) -> Result<T, Error<E>>
+    where
+        D: Database,
+        E: Holds<D::Error>,
+        F: Future<Output = Result<T, E>>,
+        V: Future<Output = Result<Verified<T>, E>>,
+    {
+        let mut call = Call::begin(self);
+        loop {
+            let failure = match call.attempt(&[server], Mode::Transaction, &mut operation).await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            if let Failure::Failed { error, ran: Ran::Maybe, .. } = failure {
+                match call.verify(server, &mut verify).await {
+                    Verified::Executed(value) => return Ok(value),
+                    // The server has just answered: nothing is to be waited for.
+                    Verified::NotExecuted => call.wait(error, Handling::Rerun).await?,
+                    Verified::Unknown => return Err(self.ambiguous(Error::Service(error))),
+                }
+            } else {
+                call.follow(failure, false).await?;
+            }
+        }
+    }
+
+    fn ambiguous<E>(&self, error: Error<E>) -> Error<E> {
+        self.emitter.emit(EventKind::Ambiguous);
+        error.ambiguous()
+    }
+}
+
+impl<'a, E> Call<'a, E> {
+    fn begin(driver: &'a Driver) -> Self {
+        let clock = &driver.clock;
+        let own = driver.params.total_timeout.map(|timeout| clock.now() + timeout);
+        let deadline = match (own, context::deadline(clock)) {
+            (Some(own), Some(outer)) => Some(own.min(outer)),
+            (own, outer) => own.or(outer),
+        };
+        let incoming = context::attempt();
+        if let (Some(budget), 0..=1) = (&driver.budget, incoming) {
+            budget.deposit();
+        }
+        Self { driver, deadline, course: Course::new(incoming), last: None }
+    }
+
+    /// One attempt: on the first server, and where that can not do it at once on the next.
+    async fn attempt<D, T, F>(
+        &self,
+        servers: &[&Server<D>],
+        mode: Mode,
+        operation: &mut impl FnMut(Loan<D::Connection>) -> F,
+    ) -> Result<T, Failure<E>>
+    where
+        D: Database,
+        E: Holds<D::Error>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let clock = &self.driver.clock;
+        let mut first = None;
+        for (index, server) in servers.iter().enumerate() {
+            let is_last = index + 1 == servers.len();
+            // A server that hangs must leave the next one time.
+            let limit = match self.deadline {
+                Some(deadline) if !is_last => {
+                    let now = clock.now();
+                    Some(now + deadline.since(now) / 2)
+                }
+                deadline => deadline,
+            };
+            let failure = match self.attempt_on(server, mode, limit, operation).await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            if is_last || !failure.is_of_the_server() {
+                // A policy that ends the last knows nothing of the service; the first did.
+                return match (failure, first) {
+                    (Failure::Rejected(_), Some(first @ Failure::Failed { .. })) => Err(first),
+                    (failure, _) => Err(failure),
+                };
+            }
+            first = Some(failure);
+        }
+        Err(Failure::Rejected(Rejection::new(self.driver.name(), Reason::CircuitOpen)))
+    }
+
+    async fn attempt_on<D, T, F>(
+        &self,
+        server: &Server<D>,
+        mode: Mode,
+        limit: Option<Instant>,
+        operation: &mut impl FnMut(Loan<D::Connection>) -> F,
+    ) -> Result<T, Failure<E>>
+    where
+        D: Database,
+        E: Holds<D::Error>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let clock = &self.driver.clock;
+        let mut stage = Stage::Outside;
+        let mut permit = None;
+        let attempt = async {
+            server.shut().map_or(Ok(()), |rejection| Err(Ended::Rejected(rejection)))?;
+            let mut place = server.place().await.map_err(Ended::Rejected)?;
+            permit = server.enter().map_err(Ended::Rejected)?;
+            stage = Stage::Connecting;
+            let (mut connection, birth) =
+                server.open(&mut place).await.map_err(Ended::lost::<D>)?;
+            if mode == Mode::Transaction {
+                D::begin(&mut connection).await.map_err(Ended::lost::<D>)?;
+            }
+            stage = Stage::Running;
+            let (loan, mut back) = Loan::of(connection);
+            let result = operation(loan).await;
+            let mut back = back.try_recv().ok();
+            if let (Mode::Transaction, Ok(_), Some(connection)) = (mode, &result, &mut back) {
+                stage = Stage::Committing;
+                if let Err(error) = D::commit(connection).await {
+                    let meaning = D::judge(&error);
+                    tidy(server, &mut place, back, birth, Some(meaning), true, clock).await;
+                    return Err(Ended::Failed(E::from(error), Some(meaning)));
+                }
+            }
+            let meaning = result.as_ref().err().and_then(|error| error.held().map(D::judge));
+            let is_open = mode == Mode::Transaction && result.is_err();
+            let was_kept = back.is_none();
+            tidy(server, &mut place, back, birth, meaning, is_open, clock).await;
+            match result {
+                Ok(_) if mode == Mode::Transaction && was_kept => Err(Ended::Kept),
+                result => result.map_err(|error| Ended::Failed(error, meaning)),
+            }
+        };
+        let mut context = context::capture(clock).attempt(self.course.attempt());
+        if let Some(limit) = limit {
+            context = context.deadline(limit);
+        }
+        let ended = until(clock, limit, context.scope(attempt)).await;
+        conclude(server, permit, mode, stage, ended)
+    }
+
+    /// Waits for the next attempt after `failure`, or ends the call with what there is to say.
+    async fn follow(&mut self, failure: Failure<E>, repeatable: bool) -> Result<(), Error<E>> {
+        match failure {
+            Failure::Rejected(rejection) => {
+                Err(self.last.take().unwrap_or(Error::Rejected(rejection)))
+            }
+            Failure::Cut { ran } => {
+                let timed_out = Rejection::new(self.driver.name(), Reason::TimedOut);
+                let error = self.last.take().unwrap_or(Error::Rejected(timed_out));
+                let is_ambiguous = ran != Ran::No && !repeatable;
+                Err(if is_ambiguous { self.driver.ambiguous(error) } else { error })
+            }
+            Failure::Failed { error, handling, ran } => match ran {
+                Ran::Maybe if !repeatable => Err(self.driver.ambiguous(Error::Service(error))),
+                Ran::Refused if !repeatable => Err(Error::Service(error)),
+                Ran::No | Ran::Refused | Ran::Maybe => self.wait(error, handling).await,
+            },
+        }
+    }
+
+    /// Waits for the next attempt, or ends the call with `error`.
+    async fn wait(&mut self, error: E, handling: Handling) -> Result<(), Error<E>> {
+        let Driver { params, budget, clock, rng, emitter, .. } = self.driver;
+        let now = clock.now();
+        let remaining = self.deadline.map(|deadline| deadline.since(now));
+        let decision = self.course.decide(handling, remaining, &params.pace, rng.next());
+        let error = Error::Service(error);
+        let Decision::Repeat { after } = decision else {
+            if handling.is_transient() {
+                emitter.emit(EventKind::RetriesExhausted { attempts: self.course.made() });
+            }
+            return Err(error);
+        };
+        let charge = match budget.as_ref().map(Budget::withdraw) {
+            None => None,
+            Some(Some(charge)) => Some(charge),
+            Some(None) => {
+                emitter.emit(EventKind::BudgetExhausted { attempt: self.course.made() });
+                return Err(error);
+            }
+        };
+        self.last = Some(error);
+        emitter.emit(EventKind::Retry { attempt: self.course.made().saturating_add(1), after });
+        sleep_until(clock, now + after).await;
+        if let Some(charge) = charge {
+            charge.spend();
+        }
+        Ok(())
+    }
+
+    /// Looks whether a commit was executed: as often as there is time for, on connections that
+    /// take part in nothing else.
+    ///
+    /// That it was executed can be seen at once. That it was not is believed after the first wait
+    /// only: a commit that was still on its way has arrived by then.
+    async fn verify<D, T, V>(
+        &self,
+        server: &Server<D>,
+        verify: &mut impl FnMut(Loan<D::Connection>) -> V,
+    ) -> Verified<T>
+    where
+        D: Database,
+        E: Holds<D::Error>,
+        V: Future<Output = Result<Verified<T>, E>>,
+    {
+        let Driver { clock, params, .. } = self.driver;
+        let settled = clock.now() + params.pace.backoff.interval(0);
+        let mut call = Self { last: None, course: Course::new(1), ..*self };
+        loop {
+            match call.attempt(&[server], Mode::Plain, verify).await {
+                Ok(Verified::NotExecuted) if !clock.has_passed(settled) => {
+                    if self.deadline.is_some_and(|deadline| settled >= deadline) {
+                        return Verified::Unknown;
+                    }
+                    sleep_until(clock, settled).await;
+                }
+                Ok(verified) => return verified,
+                Err(failure) => {
+                    if call.follow(failure, true).await.is_err() {
+                        return Verified::Unknown;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How an attempt ended that was not cut.
+enum Ended<E> {
+    Rejected(Rejection),
+    /// The operation did not give the connection back, so there was nothing to commit.
+    Kept,
+    Failed(E, Option<Meaning>),
+}
+
+impl<E> Ended<E> {
+    /// An error of connecting or beginning.
+    fn lost<D>(error: D::Error) -> Self
+    where
+        D: Database,
+        E: From<D::Error>,
+    {
+        let meaning = D::judge(&error);
+        Self::Failed(E::from(error), Some(meaning))
+    }
+}
+
+impl<E> Failure<E> {
+    /// Whether another server may do better, right now.
+    fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Rejected(_) | Self::Cut { .. } => true,
+            Self::Failed { handling, .. } => {
+                handling.is_transient() && !matches!(handling, Handling::Rerun)
+            }
+        }
+    }
+}
+
+/// Gives the connection back, if it can be used again.
+async fn tidy<D>(
+    server: &Server<D>,
+    place: &mut Place<D::Connection>,
+    connection: Option<D::Connection>,
+    birth: Birth,
+    meaning: Option<Meaning>,
+    rolls_back: bool,
+    clock: &Clock,
+) where
+    D: Database,
+{
+    let Some(mut connection) = connection else { return };
+    let is_spent = meaning.is_some_and(|meaning| {
+        meaning.gone
+            || matches!(
+                meaning.handling,
+                Handling::Reconnect | Handling::WrongReplica | Handling::Primary
+            )
+    });
+    if is_spent || D::is_broken(&connection) {
+        return;
+    }
+    if rolls_back {
+        let end = clock.now() + ROLLBACK_TIMEOUT;
+        let Some(Ok(())) = until(clock, Some(end), D::rollback(&mut connection)).await else {
+            return;
+        };
+    }
+    server.give_back(place, connection, birth);
+}
+
+/// Tells the breaker and the pool how an attempt ended, and says what it means for the call.
+fn conclude<D, T, E>(
+    server: &Server<D>,
+    permit: Option<Permit>,
+    mode: Mode,
+    stage: Stage,
+    ended: Option<Result<T, Ended<E>>>,
+) -> Result<T, Failure<E>>
+where
+    D: Database,
+    E: Holds<D::Error>,
+{
+    let complete = |outcome| {
+        if let Some(permit) = permit {
+            permit.complete(outcome);
+        }
+    };
+    match ended {
+        None => {
+            complete(Outcome::Transient);
+            let ran = match (mode, stage) {
+                (_, Stage::Outside | Stage::Connecting) | (Mode::Transaction, Stage::Running) => {
+                    Ran::No
+                }
+                (Mode::Plain, Stage::Running) | (_, Stage::Committing) => Ran::Maybe,
+            };
+            Err(Failure::Cut { ran })
+        }
+        Some(Ok(value)) => {
+            server.worked();
+            complete(Outcome::Success);
+            Ok(value)
+        }
+        Some(Err(Ended::Rejected(rejection))) => {
+            complete(Outcome::Neutral);
+            Err(Failure::Rejected(rejection))
+        }
+        Some(Err(Ended::Kept)) => {
+            complete(Outcome::Neutral);
+            Err(Failure::Cut { ran: Ran::No })
+        }
+        Some(Err(Ended::Failed(error, meaning))) => {
+            let Some(meaning) = meaning else {
+                // The operation's own reason, which says nothing of the server.
+                complete(Outcome::Neutral);
+                return Err(Failure::Failed { error, handling: Handling::Never, ran: Ran::No });
+            };
+            let Meaning { handling, gone, kind } = meaning;
+            match handling {
+                Handling::Reconnect => server.lost(kind),
+                Handling::WrongReplica => server.purge(),
+                _ => {}
+            }
+            complete(handling.outcome());
+            let ran = match (mode, stage) {
+                (_, Stage::Outside | Stage::Connecting) | (Mode::Transaction, Stage::Running) => {
+                    Ran::No
+                }
+                (Mode::Plain, Stage::Running) if gone => Ran::Maybe,
+                (Mode::Plain, Stage::Running) => Ran::Refused,
+                (_, Stage::Committing) => {
+                    // What the server has decided against is not executed; of the rest nobody knows.
+                    let is_decided = matches!(
+                        handling,
+                        Handling::Never | Handling::Rerun | Handling::WrongReplica
+                    );
+                    if is_decided && !gone { Ran::No } else { Ran::Maybe }
+                }
+            };
+            Err(Failure::Failed { error, handling, ran })
+        }
+    }
+}
+
+/// Runs `future` until `end`: `None` if that comes first. What is cut knows why it is dropped.
+pub(super) async fn until<F>(clock: &Clock, end: Option<Instant>, future: F) -> Option<F::Output>
+where
+    F: Future,
+{
+    let mut future = pin!(Some(future));
+    let mut timer = Timer::idle();
+    poll_fn(|cx| {
+        let running = future.as_mut().as_pin_mut().expect("only dropped at the end");
+        // The answer beats the deadline.
+        if let Poll::Ready(value) = running.poll(cx) {
+            return Poll::Ready(Some(value));
+        }
+        let Some(end) = end else { return Poll::Pending };
+        ready!(timer.poll_until(end, clock, cx));
+        context::cut(|| future.set(None));
+        Poll::Ready(None)
+    })
+    .await
+}
+
+async fn sleep_until(clock: &Clock, end: Instant) {
+    let mut timer = Timer::idle();
+    poll_fn(|cx| timer.poll_until(end, clock, cx)).await;
+}
+
+/// How long a rollback may take before its connection is closed instead, which rolls back, too.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
