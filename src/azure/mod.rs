@@ -9,6 +9,7 @@
 //! | reads from the other region | `storage`, behind `azure` |
 //! | names of regions, their pairs, which is near | [`region`] |
 //! | one leader among many instances, on a blob's lease | `lease`, behind `azure-storage` |
+//! | Azure SQL: failovers, throttling, deadlocks, commits that are lost | `sql`, behind `azure-sql` |
 //! | what SQL databases have in common | `database`, behind `azure-sql` and `postgres` |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
@@ -50,6 +51,9 @@ pub mod storage;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod transport;
+#[cfg(feature = "azure-sql")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-sql")))]
+pub mod sql;
 
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]

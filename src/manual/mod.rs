@@ -6,6 +6,7 @@
 //! | [`ordering`] | what goes outside of what, and why |
 //! | [`defaults`] | what a standard stack does when nobody sets anything |
 //! | [`health`] | what each Azure product asks, and how to set it up |
+//! | [`azure_sql`] | what each error number of Azure SQL means, and what is done about it |
 //! | [`tuning`] | how to find numbers for one service, and what to watch |
 //! | [`recipes`] | short answers to common wishes |
 //! | [`internals`] | how it works inside: slots, windows, timers, memory orderings |
@@ -23,6 +24,7 @@
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod arm;
+pub mod azure_sql;
 pub mod choosing;
 pub mod defaults;
 pub mod health;

@@ -114,6 +114,10 @@ impl Driver {
         self.emitter.name()
     }
 
+    pub(crate) const fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
     pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -517,7 +521,7 @@ where
 }
 
 /// Runs `future` until `end`: `None` if that comes first. What is cut knows why it is dropped.
-pub(super) async fn until<F>(clock: &Clock, end: Option<Instant>, future: F) -> Option<F::Output>
+pub(crate) async fn until<F>(clock: &Clock, end: Option<Instant>, future: F) -> Option<F::Output>
 where
     F: Future,
 {

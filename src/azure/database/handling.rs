@@ -55,7 +55,7 @@ impl Handling {
     }
 
     /// What it says of the server.
-    pub(super) const fn outcome(self) -> Outcome {
+    pub(crate) const fn outcome(self) -> Outcome {
         match self {
             // The server works: it has found out that two transactions do not go together.
             Self::Never | Self::Rerun => Outcome::Permanent,

@@ -74,11 +74,6 @@ where
         self.name
     }
 
-    /// What it was made with.
-    pub(crate) const fn database(&self) -> &D {
-        &self.database
-    }
-
     /// Its breaker, if it has one.
     pub(crate) const fn breaker(&self) -> Option<&CircuitBreaker> {
         self.breaker.as_ref()
