@@ -1,7 +1,6 @@
 //! A browser without a window, and what happens in it.
 
 use std::env;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +21,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::missing::not_run;
+
 /// A browser of its own, with a profile of its own that goes with it.
 pub struct Browser {
     inner: browser::Browser,
@@ -37,11 +38,7 @@ impl Browser {
     /// If it does not start, and under `CI=true` also if there is none.
     pub async fn launch() -> Option<Self> {
         let Some(executable) = executable() else {
-            let must_run = env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!must_run, "there is no chromium, and these tests have to run here");
-            // Not by a macro: what those write is kept back while a test passes.
-            let line = b"\n*** NOT RUN: there is no chromium on this machine (set CHROMIUM) ***\n";
-            std::io::stderr().write_all(line).expect("somebody listens");
+            not_run("chromium", "CHROMIUM");
             return None;
         };
         let profile = tempfile::tempdir().expect("a folder for the profile");
