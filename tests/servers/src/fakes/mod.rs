@@ -4,6 +4,10 @@
 //!
 //! [`Wire::to`]: crate::Wire::to
 
+mod metadata;
+mod token;
+mod vault;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +18,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+
+pub use self::metadata::MetadataService;
+pub use self::token::TokenEndpoint;
+pub use self::vault::Vault;
 
 use crate::seen::Seen;
 
@@ -92,4 +101,9 @@ where
         });
         while connections.try_join_next().is_some() {}
     }
+}
+
+fn json_answer(status: u16, body: &Value) -> Response<String> {
+    let answer = Response::builder().status(status).header("content-type", "application/json");
+    answer.body(body.to_string()).expect("a good answer")
 }

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::http::Url;
@@ -44,6 +45,8 @@ struct Shared {
     server: SocketAddr,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Seen>>,
+    busy: AtomicUsize,
+    busiest: AtomicUsize,
 }
 
 impl Proxy {
@@ -55,7 +58,13 @@ impl Proxy {
     pub async fn start(server: u16) -> Self {
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, server));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()));
-        let shared = Shared { server, rules: Mutex::default(), seen: Mutex::default() };
+        let shared = Shared {
+            server,
+            rules: Mutex::default(),
+            seen: Mutex::default(),
+            busy: AtomicUsize::new(0),
+            busiest: AtomicUsize::new(0),
+        };
         let proxy = Self { address, shared: Arc::new(shared), listener: Mutex::default() };
         proxy.listen().await;
         proxy
@@ -118,6 +127,12 @@ impl Proxy {
         lock(&self.shared.seen).clone()
     }
 
+    /// The most requests that it had at once.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        self.shared.busiest.load(Ordering::SeqCst)
+    }
+
     /// How many of them `when` holds for.
     #[must_use]
     pub fn count(&self, when: &When) -> usize {
@@ -150,6 +165,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 impl Shared {
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Answer>, io::Error> {
+        let _busy = Busy::new(self);
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let seen = Seen::new(&head, body.clone());
@@ -205,6 +221,23 @@ impl Shared {
         // It ends with its request.
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(io::Error::other)
+    }
+}
+
+/// Counts a request until it is answered, or gone.
+struct Busy<'a>(&'a Shared);
+
+impl<'a> Busy<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let busy = shared.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.busiest.fetch_max(busy, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
