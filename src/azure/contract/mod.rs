@@ -293,8 +293,8 @@ impl Contract {
         self
     }
 
-    /// Whether to wait for what is busy: a lease that somebody holds, a container that is being
-    /// deleted. When not, such an answer is final.
+    /// Whether to wait for what is busy, such as a container that is being deleted. When not, such an
+    /// answer is final.
     ///
     /// Default: yes.
     #[must_use]

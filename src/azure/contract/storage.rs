@@ -51,9 +51,9 @@ static ANSWERS: &[Answer] = &[
     ),
     Answer::code(
         &["LeaseAlreadyPresent"],
-        Verdict::Wait,
+        Verdict::Permanent,
         Ran::No,
-        "somebody holds it; whoever only wants to know sets `wait_for_busy(false)`",
+        "somebody holds it, for up to a minute or for good: that is the answer",
     ),
     Answer::code(
         &["PreviousSnapshotOperationInProgress", "ShareSnapshotInProgress"],
