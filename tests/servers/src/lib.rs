@@ -9,6 +9,8 @@ pub mod port;
 pub mod proxy;
 mod seen;
 mod wire;
+#[cfg(unix)]
+mod postgres;
 mod world;
 
 pub use account::{Account, UnsignedToken};
@@ -17,4 +19,6 @@ pub use browser::{Browser, Key, Page};
 pub use proxy::Proxy;
 pub use seen::Seen;
 pub use wire::Wire;
+#[cfg(unix)]
+pub use postgres::Postgres;
 pub use world::World;
