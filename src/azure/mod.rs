@@ -11,6 +11,7 @@
 //! | one leader among many instances, on a blob's lease | `lease`, behind `azure-storage` |
 //! | Azure SQL: failovers, throttling, deadlocks, commits that are lost | `sql`, behind `azure-sql` |
 //! | what SQL databases have in common | `database`, behind `azure-sql` and `postgres` |
+//! | PostgreSQL | `postgres`, behind the feature of that name |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 //! | tower layers of one's own in a client | `policy`, behind `azure` |
@@ -42,6 +43,9 @@ pub mod policy;
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod resilience;
 pub mod region;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;

@@ -1,0 +1,243 @@
+//! A connection, and the task that drives it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket};
+
+use super::commit::Witness;
+use super::wait::until;
+use crate::time::Clock;
+
+/// A client of a `PostgreSQL` server, together with what drives it. It is used like the [`Client`].
+///
+/// The task that drives it ends with it. If a statement is still being executed when this is
+/// dropped, the server is told to stop, and the connection is closed: nobody waits behind a
+/// statement that nobody wants any more.
+///
+/// # Example
+///
+/// ```no_run
+/// use seawall::azure::postgres::{PgPool, Target};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = PgPool::builder("host=db-a.internal,db-b.internal user=orders".parse()?);
+/// let pool = bb8::Pool::builder().build(config.manager(Target::ReadWrite)?).await?;
+///
+/// let mut connection = pool.get().await?;
+/// connection.run(async |client| client.execute("UPDATE stock SET count = 7", &[]).await).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct Connection {
+    // Dropped first: an idle connection then takes leave by itself.
+    client: Client,
+    /// Tells the task when it is dropped.
+    _held: oneshot::Sender<()>,
+    /// Between the beginning of a call and its end.
+    busy: bool,
+    /// How a transaction begins.
+    pub(super) begin: &'static str,
+    /// Who is told which transaction is about to be committed.
+    pub(super) witness: Option<Witness>,
+}
+
+impl Connection {
+    /// Makes a call, for a pool of your own. Until it has ended, the connection counts as broken: a
+    /// pool that gets it back from a call that was dropped closes it.
+    ///
+    /// # Errors
+    ///
+    /// The call's own.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves a connection that no pool uses again.
+    pub async fn run<T, E>(
+        &mut self,
+        operation: impl AsyncFnOnce(&mut Client) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.busy = true;
+        let result = operation(&mut self.client).await;
+        self.busy = false;
+        result
+    }
+
+    /// Whether it can not be used again.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.busy || self.client.is_closed()
+    }
+}
+
+impl Deref for Connection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("is_broken", &self.is_broken()).finish_non_exhaustive()
+    }
+}
+
+/// How a transaction of that isolation begins.
+pub(super) const fn begin(isolation: Option<IsolationLevel>) -> &'static str {
+    match isolation {
+        Some(IsolationLevel::ReadUncommitted) => "BEGIN ISOLATION LEVEL READ UNCOMMITTED",
+        Some(IsolationLevel::ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        Some(IsolationLevel::RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        Some(IsolationLevel::Serializable) => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        // The server's own.
+        _ => "BEGIN",
+    }
+}
+
+/// A future of an object-safe trait.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Connects with some kind of TLS, or none.
+pub(super) trait Connect: fmt::Debug + Send + Sync {
+    fn connect<'a>(
+        &'a self,
+        config: &'a Config,
+        begin: &'static str,
+        clock: &'a Clock,
+    ) -> Boxed<'a, Result<Connection, Error>>;
+}
+
+/// Connects over `T`.
+pub(super) struct Over<T>(pub(super) T);
+
+impl<T> Connect for Over<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send + 'static,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    fn connect<'a>(
+        &'a self,
+        config: &'a Config,
+        begin: &'static str,
+        clock: &'a Clock,
+    ) -> Boxed<'a, Result<Connection, Error>> {
+        Box::pin(async move {
+            let (client, connection) = config.connect(self.0.clone()).await?;
+            let (cancel, tls) = (client.cancel_token(), self.0.clone());
+            let cancel = async move {
+                // It is closed then, whether the server has heard it or not.
+                let _ = cancel.cancel_query(tls).await;
+            };
+            Ok(drive(client, connection, cancel, begin, clock.clone()))
+        })
+    }
+}
+
+impl<T> fmt::Debug for Over<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<T>())
+    }
+}
+
+/// Spawns the task of a connection, and ties it to the client.
+pub(super) fn drive<D>(
+    client: Client,
+    mut driver: D,
+    cancel: impl Future<Output = ()> + Send + 'static,
+    begin: &'static str,
+    clock: Clock,
+) -> Connection
+where
+    D: Future + Send + Unpin + 'static,
+{
+    let (held, mut dropped) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let ended = poll_fn(|cx| {
+            if Pin::new(&mut driver).poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            Pin::new(&mut dropped).poll(cx).map(|_| false)
+        });
+        if ended.await {
+            return;
+        }
+        // What is idle is closed within this time. What is not would go on until its statement has
+        // ended, and keep its locks for as long.
+        if until(&clock, clock.now() + LEAVE, &mut driver).await.is_none() {
+            until(&clock, clock.now() + CANCEL, cancel).await;
+            // The server's last words: then it takes leave in order.
+            until(&clock, clock.now() + LAST_WORDS, driver).await;
+        }
+    });
+    Connection { client, _held: held, busy: false, begin, witness: None }
+}
+
+/// The driver's own error of a server that does not answer in time: what it makes of a socket that
+/// says so.
+pub(super) async fn timed_out() -> Error {
+    struct Late;
+
+    fn late() -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time")
+    }
+
+    impl AsyncRead for Late {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(late()))
+        }
+    }
+
+    impl AsyncWrite for Late {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(late()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(late()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let refused = Config::new().user("nobody").connect_raw(Late, NoTls).await;
+    refused.err().expect("nothing can be written to it")
+}
+
+/// How long an idle connection has to take leave.
+const LEAVE: Duration = Duration::from_millis(20);
+
+/// How long a server has to hear that it is to stop.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// How long it has to stop.
+const LAST_WORDS: Duration = Duration::from_secs(1);
