@@ -9,6 +9,7 @@ pub mod port;
 pub mod proxy;
 mod seen;
 mod wire;
+mod cut;
 #[cfg(unix)]
 mod postgres;
 mod world;
@@ -19,6 +20,7 @@ pub use browser::{Browser, Key, Page};
 pub use proxy::Proxy;
 pub use seen::Seen;
 pub use wire::Wire;
+pub use cut::Wire;
 #[cfg(unix)]
 pub use postgres::Postgres;
 pub use world::World;
