@@ -7,19 +7,16 @@
 //! | what each service promises: answers, safe repeats, waits | `contract`, behind `azure` |
 //! | tokens while the token endpoint fails | `credential`, behind `azure` |
 //! | reads from the other region | `storage`, behind `azure` |
-//! | names of regions, their pairs, which is near | [`region`] |
-//! | one leader among many instances, on a blob's lease | `lease`, behind `azure-storage` |
-//! | Azure SQL: failovers, throttling, deadlocks, commits that are lost | `sql`, behind `azure-sql` |
-//! | what SQL databases have in common | `database`, behind `azure-sql` and `postgres` |
-//! | PostgreSQL | `postgres`, behind the feature of that name |
+//! | leadership on a blob lease | `lease`, behind `azure-storage` |
+//! | Azure SQL | `sql`, behind `azure-sql` |
+//! | PostgreSQL | `postgres`, behind `postgres` |
+//! | what SQL databases have in common | `database`, behind `azure-sql` or `postgres` |
+//! | regions, their pairs, and which is near | [`region`] |
 //! | region, zone, fault domain, name | `imds`, behind `azure-imds` |
 //! | maintenance that is announced: drain, hand over, approve | `scheduled_events`, behind `azure-imds` |
 //! | tower layers of one's own in a client | `policy`, behind `azure` |
 //! | tower services under a client, and its transport as one | `transport`, behind `azure` |
 
-#[cfg(any(feature = "azure-sql", feature = "postgres"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "azure-sql", feature = "postgres"))))]
-pub mod database;
 #[cfg(feature = "azure")]
 mod classify;
 #[cfg(feature = "azure")]
@@ -28,6 +25,9 @@ pub mod contract;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod credential;
+#[cfg(any(feature = "azure-sql", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "azure-sql", feature = "postgres"))))]
+pub mod database;
 #[cfg(feature = "azure")]
 mod error;
 #[cfg(feature = "azure-imds")]
@@ -39,25 +39,25 @@ pub mod lease;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod policy;
-#[cfg(feature = "azure")]
-#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
-pub mod resilience;
-pub mod region;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
+pub mod region;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod resilience;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub mod scheduled_events;
+#[cfg(feature = "azure-sql")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-sql")))]
+pub mod sql;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod storage;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod transport;
-#[cfg(feature = "azure-sql")]
-#[cfg_attr(docsrs, doc(cfg(feature = "azure-sql")))]
-pub mod sql;
 
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
@@ -71,15 +71,24 @@ pub use error::is_ambiguous;
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub use imds::Imds;
+#[cfg(feature = "azure-storage")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-storage")))]
+pub use lease::BlobLease;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use policy::TowerPolicy;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PgPool;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use resilience::{CallOptions, Resilience};
 #[cfg(feature = "azure-imds")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure-imds")))]
 pub use scheduled_events::ScheduledEvents;
+#[cfg(feature = "azure-sql")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-sql")))]
+pub use sql::SqlPool;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use transport::{HttpClientService, TowerTransport};

@@ -9,13 +9,14 @@ mod credential;
 mod fake;
 #[cfg(feature = "azure-imds")]
 mod imds;
+#[cfg(feature = "azure-storage")]
+mod lease;
 #[cfg(feature = "azure")]
 mod pipeline;
 #[cfg(feature = "azure")]
-mod resilience;
 mod region;
-#[cfg(feature = "azure-storage")]
-mod lease;
+#[cfg(feature = "azure")]
+mod resilience;
 #[cfg(feature = "azure-imds")]
 mod scheduled_events;
 #[cfg(feature = "azure-imds")]
