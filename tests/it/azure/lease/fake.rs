@@ -309,10 +309,13 @@ impl Service {
                     ("content-length", length),
                     ("content-range", range),
                 ];
-                if blob.content.is_empty() {
-                    return failed(416, "InvalidRange");
+                let has_range =
+                    ["range", "x-ms-range"].iter().any(|name| asked.header(name).is_some());
+                match (has_range, blob.content.is_empty()) {
+                    (true, true) => failed(416, "InvalidRange"),
+                    (true, false) => (206, headers, blob.content.clone()),
+                    (false, _) => (200, headers[..2].to_vec(), blob.content.clone()),
                 }
-                (206, headers, blob.content.clone())
             }
             (Method::Head, None) => {
                 let mut headers =
