@@ -122,6 +122,48 @@ fn of_the_errors_of_tls_only_that_of_the_certificate_is_one() {
     }
 }
 
+#[cfg(feature = "client")]
+#[tokio::test]
+async fn a_server_whose_certificate_nobody_signed_is_not_tried_again() {
+    let error = handshake_with_a_stranger().await;
+    // What it says is in the chain in any case, for who does not have its type.
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+
+    let error = Error::with_error(ErrorKind::Connection, io::Error::other(error), "no connection");
+
+    assert_eq!(Contract::storage().judge_error(&error), Outcome::Neutral);
+}
+
+/// A client that trusts nobody, and a server with a certificate of its own making.
+#[cfg(feature = "client")]
+async fn handshake_with_a_stranger() -> io::Error {
+    use std::sync::Arc;
+
+    use rustls::crypto::ring;
+    use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let name = ServerName::try_from("localhost").unwrap();
+    let connecting = tokio_rustls::TlsConnector::from(Arc::new(client)).connect(name, near);
+    let accepting = tokio_rustls::TlsAcceptor::from(Arc::new(server)).accept(far);
+    let (connected, _) = tokio::join!(connecting, accepting);
+    connected.unwrap_err()
+}
+
 #[test]
 fn an_answer_about_certificates_is_no_error_of_tls() {
     let error = Error::with_message(ErrorKind::DataConversion, "invalid peer certificate");
