@@ -21,3 +21,5 @@ mod resilience;
 mod scheduled_events;
 #[cfg(feature = "azure-imds")]
 mod scheduled_events_failures;
+#[cfg(feature = "azure")]
+mod storage;
