@@ -130,7 +130,7 @@ fn own(contract: &Contract) -> Vec<(Answered, Expected)> {
             ((409, "QueueBeingDeleted", ""), FULL),
             ((409, "ShareBeingDeleted", ""), FULL),
             ((409, "TableBeingDeleted", ""), FULL),
-            ((409, "LeaseAlreadyPresent", ""), FULL),
+            ((409, "LeaseAlreadyPresent", ""), NEVER),
             ((409, "PreviousSnapshotOperationInProgress", ""), FULL),
             ((409, "ShareSnapshotInProgress", ""), FULL),
             ((409, "BlobAlreadyExists", ""), HELD),
@@ -283,9 +283,9 @@ fn a_code_from_the_body_counts_as_one_from_the_headers() {
 
 #[test]
 fn who_does_not_wait_for_what_is_busy_takes_it_for_an_answer() {
-    let held = headers(&[("x-ms-error-code", "LeaseAlreadyPresent"), ("retry-after", "7")]);
+    let busy = headers(&[("x-ms-error-code", "ContainerBeingDeleted"), ("retry-after", "7")]);
     let judge =
-        |contract: Contract| contract.judge(StatusCode::Conflict, &held, SystemTime::UNIX_EPOCH);
+        |contract: Contract| contract.judge(StatusCode::Conflict, &busy, SystemTime::UNIX_EPOCH);
 
     assert_eq!(judge(Contract::storage()), Outcome::Overload { retry_after: seconds(7) });
     assert_eq!(judge(Contract::storage().wait_for_busy(false)), Outcome::Permanent);
