@@ -50,7 +50,7 @@
 //! # How it decides
 //!
 //! By rows, of which the first that fits counts. A service's own come before those that all have in
-//! common. The waits are those of [`crate::http::retry_after`], the whole family, whatever the
+//! common. The waits are those of [`retry_after`](crate::http::retry_after()), the whole family, whatever the
 //! status is: the SDK's own retry looks at them on `429` and `503` only. A wait of zero, or one that
 //! can not be read, is none.
 //!
@@ -63,7 +63,7 @@
 //! | `Credential` | neutral: the credential has retried by itself; [`Contract::retry_after`] finds its wait | no |
 //! | `DataConversion` | permanent: the answer is there, and can not be read | yes |
 //! | `Other` | neutral: nothing that the service did | yes |
-//! | a rejection of a policy | as [`ByResult`](crate::outcome::ByResult) says | as its reason says |
+//! | a rejection of a policy | as [`ByResult`] says | as its reason says |
 //!
 //! # Cost
 //!
