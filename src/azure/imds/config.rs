@@ -210,6 +210,7 @@ impl Config {
             clock: environment.clock.clone(),
             presence: Mutex::new(Presence::Unknown),
             instance: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         };
         Ok(Imds { shared: Arc::new(shared) })
     }

@@ -43,6 +43,22 @@ pub enum ImdsError {
     Rejected(Rejection),
 }
 
+impl ImdsError {
+    /// The same failure for another who waited for it.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Absent => Self::Absent,
+            Self::Status { status, retry_after } => {
+                Self::Status { status: *status, retry_after: *retry_after }
+            }
+            Self::TooLarge => Self::TooLarge,
+            Self::Malformed => Self::Malformed,
+            Self::Transport(error) => Self::Transport(error.to_string().into()),
+            Self::Rejected(rejection) => Self::Rejected(*rejection),
+        }
+    }
+}
+
 impl fmt::Display for ImdsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

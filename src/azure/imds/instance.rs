@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ImdsError;
+use crate::region::{Region, Zone};
 
 /// What the metadata service says of the machine.
 ///
@@ -76,6 +77,45 @@ impl Instance {
     #[must_use]
     pub fn physical_zone(&self) -> Option<&str> {
         self.physical_zone.as_deref()
+    }
+
+    /// The region as one that compares with others, if its name is one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::azure::imds::Instance;
+    /// use seawall::azure::region;
+    ///
+    /// let instance = Instance::parse(br#"{"location": "westeurope"}"#)?;
+    ///
+    /// let pair = instance.to_region().as_ref().and_then(region::pair);
+    /// assert_eq!(pair.map(|it| it.to_string()).as_deref(), Some("northeurope"));
+    /// # Ok::<(), seawall::azure::imds::ImdsError>(())
+    /// ```
+    #[must_use]
+    pub fn to_region(&self) -> Option<Region> {
+        Region::new(self.region()?).ok()
+    }
+
+    /// The zone, with the name of its place where the service knows that.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::azure::imds::Instance;
+    ///
+    /// let document = br#"{"zone": "2", "physicalZone": "westeurope-AZ3"}"#;
+    /// let zone = Instance::parse(document)?.to_zone();
+    ///
+    /// assert_eq!(zone.map(|it| it.to_string()).as_deref(), Some("2 (westeurope-az3)"));
+    /// # Ok::<(), seawall::azure::imds::ImdsError>(())
+    /// ```
+    #[must_use]
+    pub fn to_zone(&self) -> Option<Zone> {
+        let zone = Zone::new(self.zone()?.parse().ok()?).ok()?;
+        let named = self.physical_zone().and_then(|name| zone.clone().physical(name).ok());
+        Some(named.unwrap_or(zone))
     }
 
     /// The number of the fault domain: machines of one share power and network.

@@ -96,7 +96,18 @@ struct Shared {
     absent_for: Duration,
     clock: Clock,
     presence: Mutex<Presence>,
-    instance: Mutex<Option<Arc<Instance>>>,
+    instance: Mutex<Known>,
+    /// Held by the one call that asks for the instance.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What is known of the instance.
+#[derive(Default)]
+struct Known {
+    instance: Option<Arc<Instance>>,
+    /// How many calls have asked for it in vain, and why the last one did.
+    failures: u64,
+    failure: Option<ImdsError>,
 }
 
 /// Whether there is such a service here.
@@ -115,17 +126,41 @@ impl Imds {
 
     /// What the machine is and where. Asked for once; a copy is kept.
     ///
+    /// While one call asks, others wait for its answer and get it, be it a failure.
+    ///
     /// # Errors
     ///
     /// See [`ImdsError`].
     ///
     /// # Cancel safety
     ///
-    /// It can be dropped at any time.
+    /// It can be dropped at any time. If it was the one that asked, one of those that wait asks.
     pub async fn instance(&self) -> Result<Arc<Instance>, ImdsError> {
-        if let Some(known) = self.shared.instance.lock().clone() {
+        let failures = {
+            let known = self.shared.instance.lock();
+            match &known.instance {
+                Some(instance) => return Ok(Arc::clone(instance)),
+                None => known.failures,
+            }
+        };
+        let _turn = self.shared.turn.lock().await;
+        if let Some(known) = self.shared.known_since(failures)? {
             return Ok(known);
         }
+        let answer = self.ask().await;
+        let mut known = self.shared.instance.lock();
+        match &answer {
+            Ok(instance) => known.instance = Some(Arc::clone(instance)),
+            Err(error) => {
+                known.failures += 1;
+                known.failure = Some(error.again());
+            }
+        }
+        answer
+    }
+
+    /// Asks for the instance, whatever is known.
+    async fn ask(&self) -> Result<Arc<Instance>, ImdsError> {
         let instance = match self.document(&instance::path(instance::VERSION)).await {
             Err(ImdsError::Status { status: StatusCode::BAD_REQUEST, .. }) => {
                 let versions = self.document("/metadata/versions").await?;
@@ -134,9 +169,7 @@ impl Imds {
             }
             document => document?,
         };
-        let instance = Arc::new(Instance::parse(&instance)?);
-        let kept = Arc::clone(self.shared.instance.lock().get_or_insert(instance));
-        Ok(kept)
+        Ok(Arc::new(Instance::parse(&instance)?))
     }
 
     /// Gets a document, with patience.
@@ -180,6 +213,16 @@ impl Imds {
 }
 
 impl Shared {
+    /// What is known by now, or why the last call that has asked since then did so in vain.
+    fn known_since(&self, failures: u64) -> Result<Option<Arc<Instance>>, ImdsError> {
+        let known = self.instance.lock();
+        match (&known.instance, &known.failure) {
+            (Some(instance), _) => Ok(Some(Arc::clone(instance))),
+            (None, Some(failure)) if known.failures != failures => Err(failure.again()),
+            (None, _) => Ok(None),
+        }
+    }
+
     fn request(
         &self,
         method: Method,

@@ -1,13 +1,20 @@
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
 use seawall::Reason;
 use seawall::azure::Imds;
 use seawall::azure::imds::{Config, ImdsError, Instance};
+use seawall::error::BoxError;
 use seawall::telemetry::Environment;
 use seawall::time::Clock;
-use serde_json::json;
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -226,25 +233,127 @@ async fn strange_types_are_read_as_far_as_they_can_be() {
     assert!(instance.is_spot());
 }
 
+/// So many calls at once.
+fn herd(
+    imds: &Imds,
+    calls: usize,
+) -> Vec<tokio::task::JoinHandle<Result<Arc<Instance>, ImdsError>>> {
+    let call = || {
+        let imds = imds.clone();
+        tokio::spawn(async move { imds.instance().await })
+    };
+    (0..calls).map(|_| call()).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_herd_makes_no_more_requests_than_a_machine_may() {
+async fn a_herd_asks_once_and_all_get_the_answer() {
+    let fake = Fake::new();
+    fake.then(Turn::Late(Duration::from_millis(50)));
+    let imds = fake.client();
+
+    for one in herd(&imds, 40) {
+        assert_eq!(one.await.unwrap().unwrap().region(), Some("westeurope"));
+    }
+
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_that_of_all_who_waited_for_it_and_of_nobody_after_them() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let service = tower::service_fn(move |_: Request<String>| {
+        let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let answer = Bytes::from(if first { "nonsense" } else { "{}" });
+            Ok::<_, BoxError>(Response::new(Full::new(answer)))
+        }
+    });
+    let environment = Environment::new().clock(Clock::tokio());
+    let imds = Imds::builder().build_over(service, &environment).unwrap();
+
+    for one in herd(&imds, 40) {
+        assert!(matches!(one.await.unwrap(), Err(ImdsError::Malformed)));
+    }
+
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(imds.instance().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_one_that_asks_gives_up_another_does() {
+    let fake = Fake::new();
+    fake.then(Turn::Late(Duration::from_secs(1)));
+    let imds = fake.client();
+    let mut calls = herd(&imds, 3);
+    tokio::task::yield_now().await;
+
+    calls.remove(0).abort();
+
+    for one in calls {
+        assert!(one.await.unwrap().is_ok());
+    }
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_after_the_other_makes_no_more_requests_than_a_machine_may() {
     let fake = Fake::new();
     let imds = fake.client();
     for _ in 0..40 {
         fake.then(Turn::Text("nonsense".into()));
     }
-    let herd: Vec<_> = (0..40)
-        .map(|_| {
-            let imds = imds.clone();
-            tokio::spawn(async move { imds.instance().await })
-        })
-        .collect();
-    for one in herd {
-        assert!(matches!(one.await.unwrap(), Err(ImdsError::Malformed)));
+    for _ in 0..40 {
+        assert!(matches!(imds.instance().await, Err(ImdsError::Malformed)));
     }
 
     assert_eq!(fake.seen().len(), 40);
     assert_eq!(fake.violations(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outside_of_azure_it_is_known_to_be_absent_after_a_second() {
+    // Packets into nowhere: a listener on loopback whose queue is full answers no further one.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(250)) {
+        queued.push(stream);
+    }
+    let imds = Imds::builder().endpoint(format!("http://{address}"));
+    let imds = imds.build_in(&Environment::new().clock(Clock::tokio())).unwrap();
+    let start = Instant::now();
+
+    for one in herd(&imds, 10) {
+        assert!(matches!(one.await.unwrap(), Err(ImdsError::Absent)));
+    }
+
+    // By the paused clock, which goes in whole milliseconds.
+    assert!(start.elapsed() <= Duration::from_millis(1_002), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_secs(1), "a connection was made");
+}
+
+#[test]
+fn region_and_zone_are_types_that_compare() {
+    let instance = |document: Value| Instance::parse(document.to_string().as_bytes()).unwrap();
+    let ours = instance(json!({"location": "WestEurope", "zone": "1", "physicalZone": "we-AZ2"}));
+    let theirs = instance(json!({"location": "westeurope", "zone": "3", "physicalZone": "we-az2"}));
+
+    assert_eq!(ours.to_region(), Some("West Europe".parse().unwrap()));
+    assert_eq!(ours.to_region(), theirs.to_region());
+    let (one, other) = (ours.to_zone().unwrap(), theirs.to_zone().unwrap());
+    assert_eq!((one.number(), other.number()), (1, 3));
+    assert_eq!(one.same_place(&other), Some(true));
+    // What is no zone is none, and a place without a name is a zone all the same.
+    for zone in ["", "0", "256", "-1", "one", "1.0"] {
+        assert!(instance(json!({ "zone": zone })).to_zone().is_none(), "{zone}");
+    }
+    let nameless = instance(json!({"zone": "2", "physicalZone": "a b"})).to_zone().unwrap();
+    assert_eq!((nameless.number(), nameless.physical_name()), (2, None));
+    assert_eq!(instance(json!({"location": "a.b"})).to_region(), None);
 }
 
 #[test]
