@@ -8,6 +8,7 @@ mod missing;
 pub mod port;
 pub mod proxy;
 mod seen;
+pub mod tds;
 mod wire;
 mod cut;
 #[cfg(unix)]
