@@ -110,8 +110,8 @@ fn uuid() -> Arc<str> {
     bytes[8] = bytes[8] & 0x3F | 0x80;
     let hex = u128::from_be_bytes(bytes);
     let text = format!("{hex:032x}");
-    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &text[range]);
-    format!("{a}-{b}-{c}-{d}-{e}").into()
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups.map(|range| &text[range]).join("-").into()
 }
 
 #[cfg(all(test, not(seawall_loom)))]

@@ -47,13 +47,10 @@ impl Election {
     /// # Panics
     ///
     /// As the [`Lease`](super::Lease) does. The term ends then.
-    #[must_use = "futures do nothing unless polled"]
-    pub fn run(mut self) -> impl Future<Output = Infallible> + Send + 'static {
-        async move {
-            loop {
-                let (ask, until) = self.decision().await;
-                self.ask(ask, until).await;
-            }
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let (ask, until) = self.decision().await;
+            self.ask(ask, until).await;
         }
     }
 

@@ -129,6 +129,7 @@ impl Leadership {
     }
 
     /// Tells of the beginnings and ends of terms, from now on.
+    #[must_use]
     pub fn watch(&self) -> Watch {
         Watch { leadership: self.clone(), seen: None, timer: Timer::idle(), place: None }
     }
@@ -222,7 +223,7 @@ impl Leadership {
     #[must_use = "the lease is given back in any case; this says when"]
     pub fn release(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        shared.decide(|core, now| core.release(now));
+        shared.decide(Core::release);
         async move {
             let mut waiting = Place { line: &shared.changes, place: None };
             poll_fn(|cx| {

@@ -11,7 +11,7 @@ use azure_storage_blob::models::{
 use crate::error::BoxError;
 use crate::lease::Epoch;
 
-/// The metadata of a blob, with the epoch in it, as it was at one ETag.
+/// The metadata of a blob, with the epoch in it, as it was at one `ETag`.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) epoch: Epoch,

@@ -53,7 +53,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_laws_hold(ops in prop::collection::vec(op(1), 1..300), seed: u64) {
-        World::live(ops, seed, LEASE, |environment, _| {
+        World::live(&ops, seed, LEASE, |environment, _| {
             let store = InMemory::new_in(environment);
             move || Line::of(store.line())
         });
@@ -88,7 +88,7 @@ pub(crate) struct World {
 impl World {
     /// Does all of `ops` over the store that `store` makes lines to, and checks that it heals.
     pub(crate) fn live<L>(
-        ops: Vec<Op>,
+        ops: &[Op],
         seed: u64,
         lease: Duration,
         store: impl FnOnce(&Environment, &Clock) -> L,
@@ -117,8 +117,8 @@ impl World {
         world.heal();
     }
 
-    fn apply(&mut self, op: Op) {
-        match op {
+    fn apply(&mut self, op: &Op) {
+        match *op {
             Op::Pass(ms) => self.pass(Duration::from_millis(ms)),
             Op::Stop(node, ms) => {
                 self.stopped_until[node] = self.clock.now() + Duration::from_millis(ms);
@@ -246,4 +246,4 @@ impl Ledger {
 }
 
 const NODES: usize = 3;
-const LEASE: Duration = Duration::from_millis(1_000);
+const LEASE: Duration = Duration::from_secs(1);

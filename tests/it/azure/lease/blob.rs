@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_laws_hold(ops in prop::collection::vec(laws::op(15), 1..300), seed: u64) {
-        World::live(ops, seed, LEASE, |_, clock| {
+        World::live(&ops, seed, LEASE, |_, clock| {
             let service = fake::Line::new(clock);
             move || {
                 let line = service.line();
@@ -176,7 +176,7 @@ fn what_the_service_answers_means_what_its_documentation_says() {
     let unavailable = |error: &LeaseError| matches!(error, LeaseError::Unavailable(_));
     let ambiguous = |error: &LeaseError| matches!(error, LeaseError::Ambiguous(_));
     let refused = |error: &LeaseError| matches!(error, LeaseError::Refused(_));
-    let cases: &[(Step, &dyn Fn(&LeaseError) -> bool)] = &[
+    let cases: &[(Step, &IsMeant)] = &[
         (Step::Status(409, "LeaseAlreadyPresent"), &held),
         (Step::Status(409, "LeaseIsBreakingAndCannotBeAcquired"), &held),
         (Step::Status(409, "LeaseIdMismatchWithLeaseOperation"), &lost),
@@ -284,5 +284,7 @@ pub(super) fn now<F: Future>(future: F) -> F::Output {
         Poll::Pending => panic!("it waits"),
     }
 }
+
+type IsMeant = dyn Fn(&LeaseError) -> bool;
 
 const LEASE: Duration = Duration::from_secs(15);

@@ -210,7 +210,7 @@ struct Service {
     blob: Option<Blob>,
     next: u64,
     under_way: BTreeMap<(Instant, u64), Asked>,
-    answers: HashMap<u64, (u16, Vec<(&'static str, String)>, Vec<u8>)>,
+    answers: HashMap<u64, Answer>,
     late: Vec<Asked>,
 }
 
