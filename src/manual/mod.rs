@@ -7,6 +7,7 @@
 //! | [`defaults`] | what a standard stack does when nobody sets anything |
 //! | [`health`] | what each Azure product asks, and how to set it up |
 //! | [`azure_sql`] | what each error number of Azure SQL means, and what is done about it |
+//! | `postgres`, behind the feature of that name | what is done about which error of PostgreSQL, and how to set a pool up |
 //! | [`tuning`] | how to find numbers for one service, and what to watch |
 //! | [`recipes`] | short answers to common wishes |
 //! | [`internals`] | how it works inside: slots, windows, timers, memory orderings |
@@ -39,6 +40,9 @@ pub mod messaging;
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod open_ai;
 pub mod ordering;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 pub mod recipes;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]

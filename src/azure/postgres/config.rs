@@ -192,7 +192,7 @@ impl Config {
         self.manager_in(target, &Environment::new())
     }
 
-    fn manager_in(
+    pub(super) fn manager_in(
         &self,
         target: Target,
         environment: &Environment,

@@ -38,7 +38,6 @@ use crate::time::Clock;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use]
 pub struct Connection {
     // Dropped first: an idle connection then takes leave by itself.
     client: Client,
@@ -113,7 +112,7 @@ pub(super) const fn begin(isolation: Option<IsolationLevel>) -> &'static str {
 }
 
 /// A future of an object-safe trait.
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Connects with some kind of TLS, or none.
 pub(super) trait Connect: fmt::Debug + Send + Sync {

@@ -40,6 +40,9 @@ mod code;
 mod commit;
 mod config;
 mod connection;
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod fake;
 mod manager;
 mod pool;
 mod target;

@@ -108,8 +108,7 @@ fn judge_without_code(error: &Error) -> Meaning {
         IO => gone(2),
         // Also: the server is there, and is not the kind that was asked for.
         CONNECT => gone(3),
-        TLS if is_about_a_certificate(error) => Meaning::NEVER,
-        TLS => gone(4),
+        TLS if was_cut_off(error) => gone(4),
         // What comes is no answer of this protocol any more.
         UNEXPECTED | PARSE => gone(5),
         TIMEOUT => gone(6),
@@ -117,13 +116,13 @@ fn judge_without_code(error: &Error) -> Meaning {
     }
 }
 
-fn is_about_a_certificate(error: &Error) -> bool {
+/// A handshake fails for good, unless it was the wire that did: libraries report a peer that is not
+/// who he should be as invalid data.
+fn was_cut_off(error: &Error) -> bool {
     let mut source = error.source();
     while let Some(error) = source {
-        // What TLS libraries call a peer who talks, and is not who he should be.
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if kind == Some(io::ErrorKind::InvalidData) {
-            return true;
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() != io::ErrorKind::InvalidData;
         }
         source = error.source();
     }

@@ -207,3 +207,7 @@ impl fmt::Debug for Manager {
 
 /// How long the host that took writes the last time is asked alone.
 const PATIENCE_WITH_ONE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests;
