@@ -241,3 +241,52 @@ fn defaults(has_one_host: bool) -> Settings {
         .open_for(Duration::from_secs(1));
     Settings::default().backoff(backoff).circuit_breaker(breaker)
 }
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_follows_the_primary_is_not_asked_again_and_again() {
+        let one = PgPool::builder("host=a".parse().unwrap());
+        let several = PgPool::builder("host=a,b".parse().unwrap());
+
+        assert_eq!(one.manager(Target::ReadWrite).unwrap().patience, Duration::ZERO);
+        let patience = several.manager(Target::ReadWrite).unwrap().patience;
+        assert_eq!(patience, Duration::from_secs(30));
+        assert_eq!(defaults(true), Settings::default());
+        assert_ne!(defaults(false), Settings::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let good = || PgPool::builder("host=a,b".parse().unwrap());
+        let (zero, long) = (Duration::ZERO, Duration::from_secs(3_601));
+        for (config, field) in [
+            (PgPool::builder("user=u".parse().unwrap()), "host"),
+            (good().name(""), "name"),
+            (good().patience(long), "patience"),
+            (good().poll_interval(zero), "poll_interval"),
+            (good().poll_interval(Duration::from_millis(9)), "poll_interval"),
+            (good().poll_interval(Duration::from_secs(61)), "poll_interval"),
+            (good().handshake_timeout(zero), "handshake_timeout"),
+            (good().handshake_timeout(long), "handshake_timeout"),
+            (good().settings(Settings::default().size(0)), "size"),
+        ] {
+            assert_eq!(config.build().unwrap_err().field(), field);
+        }
+        assert!(good().build().is_ok());
+        let least = good().patience(zero).poll_interval(Duration::from_millis(10));
+        assert!(least.handshake_timeout(Duration::from_millis(1)).build().is_ok());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config = PgPool::builder("host=a password=hunter2".parse().unwrap());
+
+        let shown = format!("{config:?} {:?}", config.build().unwrap());
+
+        assert!(!shown.contains("hunter2") && shown.contains("postgres"), "{shown}");
+    }
+}

@@ -240,3 +240,83 @@ const CANCEL: Duration = Duration::from_secs(5);
 
 /// How long it has to stop.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
+    use super::*;
+    use crate::azure::postgres::fake::{read_statement, session};
+
+    #[tokio::test]
+    async fn an_idle_connection_takes_leave_when_it_is_dropped() {
+        let (connection, mut server, cancelled) = connection().await;
+
+        drop(connection);
+
+        assert_eq!(rest(&mut server).await, [b'X', 0, 0, 0, 4]);
+        assert!(!cancelled.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_is_stopped_when_its_connection_is_dropped() {
+        let (mut connection, mut server, cancelled) = connection().await;
+        let statement = connection.run(async |client| client.batch_execute("SELECT").await);
+        let (_, dropped) = tokio::join!(read_statement(&mut server), async {
+            let clock = Clock::tokio();
+            until(&clock, clock.now() + Duration::from_millis(1), statement).await
+        });
+        assert!(dropped.is_none());
+
+        drop(connection);
+
+        // It is closed though the server says nothing.
+        assert!(rest(&mut server).await.is_empty());
+        assert!(cancelled.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_server_has_closed_is_broken() {
+        let (connection, server, _) = connection().await;
+        assert!(!connection.is_broken());
+
+        drop(server);
+
+        assert!(connection.batch_execute("SELECT").await.unwrap_err().is_closed());
+        assert!(connection.is_broken());
+    }
+
+    #[test]
+    fn a_transaction_begins_with_the_isolation_that_is_asked_for() {
+        let levels = [
+            (None, "BEGIN"),
+            (Some(IsolationLevel::ReadUncommitted), "BEGIN ISOLATION LEVEL READ UNCOMMITTED"),
+            (Some(IsolationLevel::ReadCommitted), "BEGIN ISOLATION LEVEL READ COMMITTED"),
+            (Some(IsolationLevel::RepeatableRead), "BEGIN ISOLATION LEVEL REPEATABLE READ"),
+            (Some(IsolationLevel::Serializable), "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+        ];
+        for (level, statement) in levels {
+            assert_eq!(begin(level), statement);
+        }
+    }
+
+    async fn connection() -> (Connection, DuplexStream, Arc<AtomicBool>) {
+        let (client, driver, server) = session().await;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let cancel = {
+            let cancelled = Arc::clone(&cancelled);
+            async move { cancelled.store(true, Ordering::Relaxed) }
+        };
+        (drive(client, driver, cancel, "BEGIN", Clock::tokio()), server, cancelled)
+    }
+
+    async fn rest(server: &mut DuplexStream) -> Vec<u8> {
+        let mut rest = Vec::new();
+        server.read_to_end(&mut rest).await.unwrap();
+        rest
+    }
+}
