@@ -1,4 +1,4 @@
-//! `PostgreSQL`: what is done about which error, and how to set a pool up.
+//! PostgreSQL: what is done about which error, and how to set a pool up.
 //!
 //! A [`PgPool`] makes calls again on a connection of their own, finds the primary again after a
 //! failover, and never makes a call twice that is not safe to repeat.
@@ -30,28 +30,28 @@
 //!
 //! | SQLSTATE | name | handling | leaves open |
 //! |---|---|---|---|
-//! | `08000` | connection_exception | reconnect | yes |
-//! | `08001` | sqlclient_unable_to_establish_sqlconnection | reconnect | yes |
-//! | `08003` | connection_does_not_exist | reconnect | yes |
-//! | `08004` | sqlserver_rejected_establishment_of_sqlconnection | reconnect | yes |
-//! | `08006` | connection_failure | reconnect | yes |
-//! | `08007` | transaction_resolution_unknown | reconnect | yes |
-//! | `08P01` | protocol_violation | reconnect | yes |
-//! | `25006` | read_only_sql_transaction | wrong replica: resolve anew, discard | no |
-//! | `40001` | serialization_failure | re-run at once | no |
-//! | `40003` | statement_completion_unknown | reconnect | yes |
-//! | `40P01` | deadlock_detected | re-run at once | no |
-//! | `53000` | insufficient_resources | back off | no |
-//! | `53200` | out_of_memory | back off | no |
-//! | `53300` | too_many_connections | back off | no |
-//! | `53400` | configuration_limit_exceeded | back off | no |
-//! | `57P01` | admin_shutdown | reconnect | yes |
-//! | `57P02` | crash_shutdown | reconnect | yes |
-//! | `57P03` | cannot_connect_now | reconnect | yes |
-//! | `57P05` | idle_session_timeout | reconnect | yes |
-//! | `58000` | system_error | reconnect | no |
-//! | `58030` | io_error | reconnect | no |
-//! | `XX000` | internal_error | reconnect | no |
+//! | `08000` | `connection_exception` | reconnect | yes |
+//! | `08001` | `sqlclient_unable_to_establish_sqlconnection` | reconnect | yes |
+//! | `08003` | `connection_does_not_exist` | reconnect | yes |
+//! | `08004` | `sqlserver_rejected_establishment_of_sqlconnection` | reconnect | yes |
+//! | `08006` | `connection_failure` | reconnect | yes |
+//! | `08007` | `transaction_resolution_unknown` | reconnect | yes |
+//! | `08P01` | `protocol_violation` | reconnect | yes |
+//! | `25006` | `read_only_sql_transaction` | wrong replica: resolve anew, discard | no |
+//! | `40001` | `serialization_failure` | re-run at once | no |
+//! | `40003` | `statement_completion_unknown` | reconnect | yes |
+//! | `40P01` | `deadlock_detected` | re-run at once | no |
+//! | `53000` | `insufficient_resources` | back off | no |
+//! | `53200` | `out_of_memory` | back off | no |
+//! | `53300` | `too_many_connections` | back off | no |
+//! | `53400` | `configuration_limit_exceeded` | back off | no |
+//! | `57P01` | `admin_shutdown` | reconnect | yes |
+//! | `57P02` | `crash_shutdown` | reconnect | yes |
+//! | `57P03` | `cannot_connect_now` | reconnect | yes |
+//! | `57P05` | `idle_session_timeout` | reconnect | yes |
+//! | `58000` | `system_error` | reconnect | no |
+//! | `58030` | `io_error` | reconnect | no |
+//! | `XX000` | `internal_error` | reconnect | no |
 //!
 //! No code at all, because the wire was cut or the host can not be reached, or does not take writes:
 //! reconnect, and it leaves open what was running. Every other code, and all that is wrong with the

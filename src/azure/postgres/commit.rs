@@ -1,12 +1,13 @@
 //! Commits, of which somebody knows when they have ended.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::connection::Connection;
-use super::wait::sleep_until;
+use crate::azure::database::until;
 use crate::sync::Mutex;
 use crate::time::Clock;
 
@@ -38,7 +39,7 @@ impl Witness {
             if clock.now() >= end {
                 return Ok(false);
             }
-            sleep_until(clock, clock.now() + POLL).await;
+            until(clock, Some(clock.now() + POLL), pending::<()>()).await;
         }
         Ok(true)
     }

@@ -14,10 +14,10 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket};
 
 use super::commit::Witness;
-use super::wait::until;
+use crate::azure::database::until;
 use crate::time::Clock;
 
-/// A client of a `PostgreSQL` server, together with what drives it. It is used like the [`Client`].
+/// A client of a PostgreSQL server, together with what drives it. It is used like the [`Client`].
 ///
 /// The task that drives it ends with it. If a statement is still being executed when this is
 /// dropped, the server is told to stop, and the connection is closed: nobody waits behind a
@@ -182,10 +182,10 @@ where
         }
         // What is idle is closed within this time. What is not would go on until its statement has
         // ended, and keep its locks for as long.
-        if until(&clock, clock.now() + LEAVE, &mut driver).await.is_none() {
-            until(&clock, clock.now() + CANCEL, cancel).await;
+        if until(&clock, Some(clock.now() + LEAVE), &mut driver).await.is_none() {
+            until(&clock, Some(clock.now() + CANCEL), cancel).await;
             // The server's last words: then it takes leave in order.
-            until(&clock, clock.now() + LAST_WORDS, driver).await;
+            until(&clock, Some(clock.now() + LAST_WORDS), driver).await;
         }
     });
     Connection { client, _held: held, busy: false, begin, witness: None }
@@ -268,7 +268,7 @@ mod tests {
         let statement = connection.run(async |client| client.batch_execute("SELECT").await);
         let (_, dropped) = tokio::join!(read_statement(&mut server), async {
             let clock = Clock::tokio();
-            until(&clock, clock.now() + Duration::from_millis(1), statement).await
+            until(&clock, Some(clock.now() + Duration::from_millis(1)), statement).await
         });
         assert!(dropped.is_none());
 

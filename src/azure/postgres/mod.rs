@@ -1,4 +1,4 @@
-//! `PostgreSQL` over tokio-postgres: found again after a failover, and never asked twice by accident.
+//! PostgreSQL over tokio-postgres: found again after a failover, and never asked twice by accident.
 //!
 //! | for | see |
 //! |---|---|
@@ -19,7 +19,7 @@
 //!
 //! # When to use it
 //!
-//! For a server that can move: Azure Database for `PostgreSQL` with high availability or read
+//! For a server that can move: Azure Database for PostgreSQL with high availability or read
 //! replicas, or any primary with standbys. With several hosts in the connection string the primary
 //! is looked for among them; with one, which is a name that follows the primary as in Azure's
 //! Flexible Server, it is resolved anew for each connection.
@@ -43,10 +43,10 @@ mod connection;
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
 mod fake;
+mod health;
 mod manager;
 mod pool;
 mod target;
-mod wait;
 
 pub use code::{Row, handling, rows};
 pub use config::Config;

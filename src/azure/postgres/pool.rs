@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio_postgres::Client;
 
@@ -15,12 +14,11 @@ use super::manager::Manager;
 use crate::azure::database::{Driver, Holds, Loan, Server, Settings};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::error::{Error, InvalidConfig};
-use crate::health::{Check, Finding, policy};
 use crate::replay::{Safety, Verified};
 use crate::sync::Mutex;
 use crate::telemetry::Environment;
 
-/// Connections to the primary of a `PostgreSQL` database, and to its replicas.
+/// Connections to the primary of a PostgreSQL database, and to its replicas.
 ///
 /// A cheap clone, to be shared: one for each database.
 ///
@@ -64,13 +62,13 @@ use crate::telemetry::Environment;
 /// ```
 #[derive(Clone)]
 pub struct PgPool {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    driver: Driver,
-    primary: Server<Manager>,
-    replica: Option<Server<Manager>>,
+pub(super) struct Shared {
+    pub(super) driver: Driver,
+    pub(super) primary: Server<Manager>,
+    pub(super) replica: Option<Server<Manager>>,
 }
 
 impl PgPool {
@@ -125,7 +123,7 @@ impl PgPool {
     /// Runs `operation`, which must be safe to repeat, on a connection to a replica; on one to the
     /// primary if no replica can do it.
     ///
-    /// A replica may be behind: see [`replicated_until`](Self::replicated_until).
+    /// A replica may be behind: see [`recovery_point`](Self::recovery_point).
     ///
     /// # Errors
     ///
@@ -202,40 +200,9 @@ impl PgPool {
         driver.transaction(primary, operation, verify).await
     }
 
-    /// Up to when a replica has what was committed: what [`read`](Self::read) finds is that old.
-    ///
-    /// It is now if the answer came from the primary, or from a replica that has all that it was
-    /// sent and is connected to its primary.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use seawall::azure::postgres::PgPool;
-    /// use seawall::health::{Check, RecoveryPoint};
-    ///
-    /// let pool = PgPool::builder("host=a,b user=orders".parse()?).build()?;
-    /// let objective = RecoveryPoint::objective(Duration::from_secs(60));
-    /// let check = Check::recovery_point("orders replica", objective, move || {
-    ///     let pool = pool.clone();
-    ///     async move { pool.replicated_until().await }
-    /// });
-    /// # let _ = check;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn replicated_until(&self) -> Result<SystemTime, Error<tokio_postgres::Error>> {
-        self.read(|client| async move { client.query_one(REPLICATED_UNTIL, &[]).await?.try_get(0) })
-            .await
-    }
-
     /// From now on, no connection that is open is used for another call. They are closed when they
     /// are idle.
-    pub fn discard(&self) {
+    pub fn purge(&self) {
         self.shared.primary.purge();
         if let Some(replica) = &self.shared.replica {
             replica.purge();
@@ -244,60 +211,20 @@ impl PgPool {
 
     /// The breaker of the primary, if there is one.
     #[must_use]
-    pub fn breaker(&self) -> Option<&CircuitBreaker> {
+    pub fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
         self.shared.primary.breaker()
+    }
+
+    /// The name that it was given.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared.driver.name()
     }
 
     /// How many connections to the primary there are, or are being made.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.shared.primary.places()
-    }
-
-    /// What a registry is to watch: the breakers, and a host that takes writes. Replicas only
-    /// degrade.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use seawall::azure::postgres::PgPool;
-    /// use seawall::health::Registry;
-    ///
-    /// let pool = PgPool::builder("host=a,b user=orders".parse()?).name("orders").build()?;
-    /// let registry = Registry::new();
-    /// for check in pool.health() {
-    ///     registry.add(check)?;
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn health(&self) -> Vec<Check> {
-        let Shared { primary, replica, .. } = &*self.shared;
-        let mut checks = Vec::new();
-        checks.extend(primary.breaker().map(policy::circuit_breaker));
-        let replica = replica.as_ref().and_then(Server::breaker);
-        checks.extend(replica.map(|breaker| policy::circuit_breaker(breaker).degraded_only()));
-        let pool = self.clone();
-        checks.push(Check::new(format!("postgres/{}", primary.name()), move || {
-            let pool = pool.clone();
-            async move { pool.takes_writes().await }
-        }));
-        checks
-    }
-
-    async fn takes_writes(&self) -> Result<Finding, Error<tokio_postgres::Error>> {
-        let is_read_only = self
-            .run(Safety::Idempotent, |client| async move {
-                let row = client.query_one("SHOW transaction_read_only", &[]).await?;
-                Ok::<_, tokio_postgres::Error>(row.try_get::<_, &str>(0)? == "on")
-            })
-            .await?;
-        if is_read_only {
-            // What the pool was connected to has become a standby.
-            self.shared.primary.purge();
-            return Ok(Finding::down("it takes no writes"));
-        }
-        Ok(Finding::healthy())
     }
 }
 
@@ -324,13 +251,3 @@ impl fmt::Debug for PgPool {
             .finish()
     }
 }
-
-/// The last commit that a standby has replayed says nothing while nothing is committed: one that
-/// has replayed all that it received, and is still receiving, is up to date.
-const REPLICATED_UNTIL: &str = "\
-    SELECT CASE \
-        WHEN NOT pg_is_in_recovery() THEN now() \
-        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() \
-            AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN now() \
-        ELSE coalesce(pg_last_xact_replay_timestamp(), to_timestamp(0)) \
-    END";

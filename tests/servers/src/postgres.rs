@@ -1,4 +1,4 @@
-//! `PostgreSQL`: a primary and its standby, which can crash, be promoted and change places.
+//! PostgreSQL: a primary and its standby, which can crash, be promoted and change places.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -27,7 +27,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts both; none, loudly, where there is no `PostgreSQL`.
+    /// Starts both; none, loudly, where there is no PostgreSQL.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! `PostgreSQL`: what a real primary and its standby do to a client, and what is done about it.
+//! PostgreSQL: what a real primary and its standby do to a client, and what is done about it.
 #![cfg(unix)]
 
 use std::collections::HashSet;
@@ -14,6 +14,7 @@ use seawall::Error;
 use seawall::azure::database::{Loan, Settings};
 use seawall::azure::postgres::{Config, Connection, PgPool, Target};
 use seawall::backoff::Backoff;
+use seawall::health::Verdict;
 use seawall::replay::{Safety, Verified};
 use seawall_servers::{Postgres, Wire};
 use tokio::task::JoinSet;
@@ -380,7 +381,7 @@ async fn what_does_not_pass_by_itself_is_said_at_once() {
         assert_eq!(error.code().map(SqlState::code), Some(code), "{error:?}");
         assert!(begin.elapsed() < Duration::from_secs(3), "{code} took {:?}", begin.elapsed());
     }
-    let state = pool.breaker().unwrap().state();
+    let state = pool.circuit_breaker().unwrap().state();
     assert_eq!(state, seawall::circuit_breaker::State::Closed);
 }
 
@@ -450,12 +451,19 @@ async fn transactions_that_lock_each_other_out_are_both_made() {
 async fn health_follows_the_database() {
     let Some(mut servers) = Postgres::start() else { return };
     let pool = both(&servers).patience(Duration::ZERO).settings(quick()).build().unwrap();
-    let [.., mut check] = <[_; 3]>::try_from(pool.health()).unwrap();
-    assert!(check.run_once().await.verdict() == seawall::health::Verdict::Healthy);
+    let [mut primary, mut replica] = <[_; 2]>::try_from(pool.health()).unwrap();
+    let mut lag = pool.recovery_point(Duration::from_secs(60));
+    assert_eq!(primary.run_once().await.verdict(), Verdict::Healthy);
+    until(async || replica.run_once().await.verdict() == Verdict::Healthy).await;
+    assert_eq!(lag.run_once().await.verdict(), Verdict::Healthy);
 
     servers.crash(0);
+    assert_eq!(primary.run_once().await.verdict(), Verdict::Down);
+    assert_eq!(replica.run_once().await.verdict(), Verdict::Healthy);
 
-    assert!(check.run_once().await.verdict() == seawall::health::Verdict::Down);
+    servers.crash(1);
+    assert_ne!(replica.run_once().await.verdict(), Verdict::Healthy);
+    assert_eq!(lag.run_once().await.verdict(), Verdict::Down);
 }
 
 /// Not a test: what [`servers_die_with_a_test_that_is_killed`] kills.

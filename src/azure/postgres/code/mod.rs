@@ -35,7 +35,7 @@ impl Row {
         self.code
     }
 
-    /// What `PostgreSQL`'s own list of error codes calls it.
+    /// What PostgreSQL's own list of error codes calls it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -49,7 +49,7 @@ impl Row {
 
     /// Whether it ends the connection, or leaves open what became of the statement.
     #[must_use]
-    pub const fn ends_connection(&self) -> bool {
+    pub const fn ends_the_connection(&self) -> bool {
         self.ends
     }
 }

@@ -47,7 +47,7 @@ async fn each_code_is_handled_as_the_list_says() {
     for (code, handling, gone) in listed {
         let meaning = judge(&failed_with("ERROR", code).await);
         assert_eq!((meaning.handling, meaning.gone), (handling, gone), "{code}");
-        assert!(rows().iter().any(|row| row.code() == code && row.ends_connection() == gone));
+        assert!(rows().iter().any(|row| row.code() == code && row.ends_the_connection() == gone));
     }
     for code in unlisted {
         let meaning = judge(&failed_with("ERROR", code).await);
@@ -136,8 +136,8 @@ fn the_manual_has_the_table_as_it_is() {
     let table: Vec<String> = rows()
         .iter()
         .map(|row| {
-            let open = if row.ends_connection() { "yes" } else { "no" };
-            format!("//! | `{}` | {} | {} | {open} |", row.code(), row.name(), row.handling())
+            let open = if row.ends_the_connection() { "yes" } else { "no" };
+            format!("//! | `{}` | `{}` | {} | {open} |", row.code(), row.name(), row.handling())
         })
         .collect();
 

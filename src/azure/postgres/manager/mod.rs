@@ -1,6 +1,7 @@
 //! Opens connections: to the one that takes writes, wherever it is by now.
 
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,7 @@ use super::code::judge;
 use super::commit::commit;
 use super::connection::{Connect, Connection, timed_out};
 use super::target::{Target, of_kind};
-use super::wait::{sleep_until, until};
-use crate::azure::database::{Database, Handling, Meaning};
+use crate::azure::database::{Database, Handling, Meaning, until};
 use crate::backoff::portion;
 use crate::rng::Rng;
 use crate::sync::{AtomicUsize, Ordering};
@@ -92,12 +92,13 @@ impl Manager {
             return asked.await;
         }
         // One that hangs must not keep the others from being asked.
-        let error = match until(&self.clock, self.clock.now() + PATIENCE_WITH_ONE, asked).await {
-            Some(Err(error)) if passes(&error) => Some(error),
-            Some(result) => return result,
-            None => None,
-        };
-        if let Some(_looking) = until(&self.clock, end, self.looking.lock()).await {
+        let error =
+            match until(&self.clock, Some(self.clock.now() + PATIENCE_WITH_ONE), asked).await {
+                Some(Err(error)) if passes(&error) => Some(error),
+                Some(result) => return result,
+                None => None,
+            };
+        if let Some(_looking) = until(&self.clock, Some(end), self.looking.lock()).await {
             let all = (0..self.hosts.len()).map(|host| {
                 Box::pin(async move {
                     loop {
@@ -105,7 +106,8 @@ impl Manager {
                             Err(error) if may_pass(&error) && self.clock.now() < end => {}
                             result => return result.map(|connection| (connection, host)),
                         }
-                        sleep_until(&self.clock, self.clock.now() + self.pause()).await;
+                        let end = self.clock.now() + self.pause();
+                        until(&self.clock, Some(end), pending::<()>()).await;
                     }
                 })
             });
@@ -121,15 +123,14 @@ impl Manager {
 
     /// From three quarters of the interval to five: clients that were cut off together spread.
     fn pause(&self) -> Duration {
-        let quarter = self.interval / 4;
         let spread = Duration::from_nanos(portion(nanos(self.interval / 2), self.rng.next()));
-        self.interval - quarter + spread
+        self.interval * 3 / 4 + spread
     }
 
     async fn ask(&self, host: usize, kind: TargetSessionAttrs) -> Result<Connection, Error> {
         let config = of_kind(&self.hosts[host], kind);
         let connect = self.connect.connect(&config, self.begin, &self.clock);
-        match until(&self.clock, self.clock.now() + self.handshake, connect).await {
+        match until(&self.clock, Some(self.clock.now() + self.handshake), connect).await {
             Some(result) => result,
             None => Err(timed_out().await),
         }

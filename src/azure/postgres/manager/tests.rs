@@ -117,7 +117,7 @@ async fn a_look_that_is_dropped_leaves_the_next_one_free() {
     let world = World::new([Is::Gone, Is::Standby]);
     let manager = world.manager(Target::ReadWrite);
     let end = world.clock.now() + Duration::from_secs(3);
-    assert!(until(&world.clock, end, manager.find()).await.is_none());
+    assert!(until(&world.clock, Some(end), manager.find()).await.is_none());
 
     world.set(0, Is::Primary);
 
@@ -137,7 +137,7 @@ async fn a_call_that_is_dropped_leaves_a_connection_that_no_pool_uses_again() {
 
     let hangs = connection.run(async |client| client.batch_execute("SELECT pg_sleep(60)").await);
     let now = world.clock.now();
-    assert!(until(&world.clock, now, hangs).await.is_none());
+    assert!(until(&world.clock, Some(now), hangs).await.is_none());
 
     assert!(manager.has_broken(&mut connection));
 }
@@ -241,5 +241,5 @@ impl Connect for Fakes {
 
 async fn sleep(world: &World, millis: u64) {
     let end: Instant = world.clock.now() + Duration::from_millis(millis);
-    sleep_until(&world.clock, end).await;
+    until(&world.clock, Some(end), pending::<()>()).await;
 }
