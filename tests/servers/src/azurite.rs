@@ -177,6 +177,12 @@ impl Azurite {
         self.blobs
     }
 
+    /// The port of its queues.
+    #[must_use]
+    pub fn queue_port(&self) -> u16 {
+        self.queues
+    }
+
     /// A client that trusts it.
     #[must_use]
     pub fn wire(&self) -> Wire {
@@ -194,6 +200,8 @@ impl Azurite {
             .args(["--import", OWNER])
             .arg(&self.entry)
             .args(["--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"])
+            // Connections end when a test says so.
+            .args(["--blobKeepAliveTimeout", "3600", "--queueKeepAliveTimeout", "3600"])
             .args(["--blobPort", &self.blobs.to_string()])
             .args(["--queuePort", &self.queues.to_string()])
             .args(["--tablePort", "0"]);

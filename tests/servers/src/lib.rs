@@ -2,7 +2,10 @@
 
 mod account;
 mod azurite;
+#[cfg(feature = "browser")]
 mod browser;
+mod cable;
+pub mod clients;
 pub mod fakes;
 mod missing;
 pub mod port;
@@ -13,15 +16,21 @@ mod wire;
 mod cut;
 #[cfg(unix)]
 mod postgres;
+pub mod proxy;
+mod script;
+mod seen;
+mod wire;
 mod world;
 
 pub use account::{Account, UnsignedToken};
 pub use azurite::{Azurite, Options};
+#[cfg(feature = "browser")]
 pub use browser::{Browser, Key, Page};
-pub use proxy::Proxy;
-pub use seen::Seen;
-pub use wire::Wire;
-pub use cut::Wire;
+pub use cable::Cable;
 #[cfg(unix)]
 pub use postgres::Postgres;
+pub use proxy::Proxy;
+pub use script::Script;
+pub use seen::Seen;
+pub use wire::Wire;
 pub use world::World;

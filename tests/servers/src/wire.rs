@@ -1,4 +1,4 @@
-//! An HTTP client for the SDK that finds every name on this machine.
+//! A transport for the SDK that finds every name on this machine.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -7,25 +7,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::vec;
 
-use async_trait::async_trait;
-use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
-use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, Transport};
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
-use http::Uri;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request, Transport};
 use http::header::HOST;
-use http_body::Frame;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use seawall::azure::TowerTransport;
+use seawall::azure::transport::TransportBody;
 use tower_service::Service;
 
 /// The SDK's way to the network.
@@ -33,8 +29,7 @@ use tower_service::Service;
 /// It has no time limit of its own, repeats nothing that was sent, follows no redirect, and decompresses nothing.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    client: Client<HttpsConnector<HttpConnector<Loopback>>, UnsyncBoxBody<Bytes, Error>>,
-    to: Option<SocketAddr>,
+    transport: TowerTransport,
 }
 
 impl Wire {
@@ -69,7 +64,16 @@ impl Wire {
     /// As the SDK's options take it.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        Transport::new(Arc::new(self.clone()))
+        self.transport.clone().into()
+    }
+
+    /// Makes one request, past all of the SDK's policies.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `Connection` if nobody was reached, and `Io` for what broke after that.
+    pub async fn send(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        self.transport.execute_request(request).await
     }
 
     fn over(roots: RootCertStore, to: Option<SocketAddr>) -> Self {
@@ -87,31 +91,8 @@ impl Wire {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), to }
-    }
-
-    fn request(&self, from: &Request) -> Result<http::Request<UnsyncBoxBody<Bytes, Error>>, Error> {
-        let mut to = http::Request::builder().method(from.method().as_ref());
-        let url = from.url();
-        to = match self.to {
-            Some(address) => {
-                let uri = Uri::builder().scheme("http").authority(address.to_string());
-                let uri = uri.path_and_query(from.path_and_query()).build();
-                to.uri(uri.map_err(|error| Error::new(ErrorKind::Other, error))?)
-                    .header(HOST, url.host_str().unwrap_or_default())
-            }
-            None => to.uri(url.as_str()),
-        };
-        for (name, value) in from.headers().iter() {
-            to = to.header(name.as_str(), value.as_str());
-        }
-        let body = match from.body().clone() {
-            Body::Bytes(bytes) => Full::new(bytes).map_err(never).boxed_unsync(),
-            Body::SeekableStream(stream) => {
-                StreamBody::new(stream.map_ok(Frame::data)).boxed_unsync()
-            }
-        };
-        to.body(body).map_err(|error| Error::new(ErrorKind::Other, error))
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Self { transport: TowerTransport::new(Sending { client, to }) }
     }
 }
 
@@ -121,33 +102,32 @@ impl Default for Wire {
     }
 }
 
-#[async_trait]
-impl HttpClient for Wire {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let answer = self.client.request(self.request(request)?).await.map_err(|error| {
-            let kind = if error.is_connect() { ErrorKind::Connection } else { ErrorKind::Io };
-            Error::new(kind, error)
-        })?;
-        let (head, body) = answer.into_parts();
-        let mut headers = Headers::new();
-        for (name, value) in &head.headers {
-            if let Ok(value) = value.to_str() {
-                let name = HeaderName::from(name.as_str().to_owned());
-                headers.insert(name, HeaderValue::from(value.to_owned()));
-            }
-        }
-        let body = BodyStream::new(body).filter_map(|frame| {
-            ready(match frame {
-                Ok(frame) => frame.into_data().ok().map(Ok),
-                Err(error) => Some(Err(Error::new(ErrorKind::Io, error))),
-            })
-        });
-        Ok(AsyncRawResponse::new(head.status.as_u16().into(), headers, Box::pin(body)))
-    }
+#[derive(Clone)]
+struct Sending {
+    client: Client<HttpsConnector<HttpConnector<Loopback>>, TransportBody>,
+    to: Option<SocketAddr>,
 }
 
-fn never(never: Infallible) -> Error {
-    match never {}
+impl Service<http::Request<TransportBody>> for Sending {
+    type Response = http::Response<Incoming>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<TransportBody>) -> ResponseFuture {
+        if let Some(address) = self.to {
+            let uri = request.uri();
+            let host = uri.host().and_then(|host| HeaderValue::from_str(host).ok());
+            let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            let to: Uri = format!("http://{address}{path}").parse().expect("it was one before");
+            *request.uri_mut() = to;
+            request.headers_mut().extend(host.map(|host| (HOST, host)));
+        }
+        self.client.request(request)
+    }
 }
 
 /// Every name is this machine.

@@ -16,7 +16,7 @@ use seawall::azure::postgres::{Config, Connection, PgPool, Target};
 use seawall::backoff::Backoff;
 use seawall::health::Verdict;
 use seawall::replay::{Safety, Verified};
-use seawall_servers::{Postgres, Wire};
+use seawall_servers::{Cable, Postgres};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_postgres::error::SqlState;
@@ -30,7 +30,7 @@ async fn writes_go_on_within_two_seconds_of_a_promotion_and_none_is_lost_or_doub
     execute(&pool, "CREATE TABLE writes (id bigint PRIMARY KEY); CREATE TABLE effects (id bigint)")
         .await;
     let sent = Arc::new(AtomicUsize::new(0));
-    let writer = tokio::spawn({
+    let writing = tokio::spawn({
         let (pool, sent) = (pool.clone(), Arc::clone(&sent));
         async move {
             let mut writes = JoinSet::new();
@@ -59,7 +59,7 @@ async fn writes_go_on_within_two_seconds_of_a_promotion_and_none_is_lost_or_doub
     servers.promote(1);
     let took_writes = Instant::now();
 
-    let writes = writer.await.unwrap();
+    let writes = writing.await.unwrap();
     let failed: Vec<_> = writes.iter().filter(|(.., result)| result.is_err()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     let next = writes.iter().map(|(.., ended, _)| *ended).filter(|ended| *ended > crashed).min();
@@ -170,14 +170,14 @@ async fn a_dropped_transaction_is_rolled_back_at_once_and_lets_its_locks_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_is_cut_off_is_executed_once_whether_it_arrives_or_not() {
     let Some(servers) = Postgres::start() else { return };
-    let wire = Wire::to(servers.port(0)).await;
-    let pool = PgPool::builder(hosts(&[wire.port()])).settings(quick()).build().unwrap();
+    let cable = Cable::to(servers.port(0)).await;
+    let pool = PgPool::builder(hosts(&[cable.port()])).settings(quick()).build().unwrap();
     execute(&pool, "CREATE TABLE orders (key text); CREATE TABLE stock (count int)").await;
     execute(&pool, "INSERT INTO stock VALUES (100)").await;
 
     for (arrives, key) in [(true, "first"), (false, "second")] {
         let looks = AtomicUsize::new(0);
-        wire.cut_at("COMMIT", arrives);
+        cable.cut_at("COMMIT", arrives);
         let left = pool
             .transaction(
                 |client| async move {
@@ -200,7 +200,7 @@ async fn a_commit_that_is_cut_off_is_executed_once_whether_it_arrives_or_not() {
     assert_eq!(number(&pool, "SELECT count::bigint FROM stock").await, 98);
 
     // Who can not tell is told so.
-    wire.cut_at("COMMIT", true);
+    cable.cut_at("COMMIT", true);
     let lost = pool.transaction(|client| async move { client.execute(TAKE, &[]).await }, unknown);
     let error = lost.await.unwrap_err();
     assert!(error.is_ambiguous(), "{error}");
@@ -209,13 +209,13 @@ async fn a_commit_that_is_cut_off_is_executed_once_whether_it_arrives_or_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_waits_for_a_standby_is_waited_for_before_anybody_looks() {
     let Some(mut servers) = Postgres::start() else { return };
-    let wire = Wire::to(servers.port(0)).await;
-    let pool = PgPool::builder(hosts(&[wire.port()])).settings(quick()).build().unwrap();
+    let cable = Cable::to(servers.port(0)).await;
+    let pool = PgPool::builder(hosts(&[cable.port()])).settings(quick()).build().unwrap();
     execute(&pool, "CREATE TABLE orders (key text); CREATE TABLE stock (count int)").await;
     execute(&pool, "INSERT INTO stock VALUES (100)").await;
     // From here on, no commit ends.
     servers.stop(1);
-    wire.cut_at("COMMIT", true);
+    cable.cut_at("COMMIT", true);
 
     let order = tokio::spawn({
         let pool = pool.clone();
@@ -231,7 +231,7 @@ async fn a_commit_that_waits_for_a_standby_is_waited_for_before_anybody_looks() 
         }
     });
     // It has been looked for, and was not there: a second one would be begun now.
-    until(async || wire.connections() >= 2).await;
+    until(async || cable.connections() >= 2).await;
     sleep(Duration::from_millis(500)).await;
     assert!(!order.is_finished());
     servers.restart(1);
@@ -528,13 +528,13 @@ fn quick() -> Settings {
 async fn execute(pool: &PgPool, statements: &'static str) {
     let execute =
         pool.run(Safety::Unsafe, |client| async move { client.batch_execute(statements).await });
-    execute.await.unwrap();
+    execute.await.expect("it is executed");
 }
 
 async fn number(pool: &PgPool, query: &str) -> i64 {
     let row =
         pool.run(Safety::Idempotent, |client| async move { client.query_one(query, &[]).await });
-    row.await.unwrap().get(0)
+    row.await.expect("there is one").get(0)
 }
 
 async fn until(mut condition: impl AsyncFnMut() -> bool) {

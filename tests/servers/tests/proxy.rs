@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use azure_core::error::ErrorKind;
-use azure_core::http::{HttpClient, Method, Request, Url};
+use azure_core::http::{Method, Request, Url};
 use futures_util::StreamExt;
 use http::Response;
 use seawall_servers::fakes::Fake;
@@ -52,7 +52,7 @@ async fn cuts_a_body_after_so_many_bytes() {
     proxy.fault(When::any(), Fault::CutAnswer(4));
 
     let request = Request::new(url(&proxy, "/"), Method::Get);
-    let answer = Wire::new().execute_request(&request).await.unwrap();
+    let answer = Wire::new().send(&request).await.unwrap();
     let mut body = answer.into_body();
     let first = body.next().await.unwrap().unwrap();
     let then = body.next().await.unwrap().unwrap_err();
@@ -65,19 +65,19 @@ async fn refuses_and_is_back_at_the_same_port() {
     let (proxy, server) = world().await;
     let wire = Wire::new();
     let request = Request::new(url(&proxy, "/"), Method::Get);
-    drop(wire.execute_request(&request).await.unwrap().try_into_raw_response().await.unwrap());
+    drop(wire.send(&request).await.unwrap().try_into_raw_response().await.unwrap());
 
     proxy.refuse();
 
     // The connection that is open is of no use either.
-    let error = wire.execute_request(&request).await.unwrap_err();
+    let error = wire.send(&request).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Connection | ErrorKind::Io), "{error}");
-    let error = wire.execute_request(&request).await.unwrap_err();
+    let error = wire.send(&request).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Connection);
     assert_eq!(server.requests().len(), 1);
 
     proxy.heal().await;
-    wire.execute_request(&request).await.unwrap();
+    wire.send(&request).await.unwrap();
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn ask(
     let mut request = Request::new(url(proxy, path), method);
     request.set_body(body);
     let kind = |error: azure_core::Error| error.kind().clone();
-    let answer = Wire::new().execute_request(&request).await.map_err(kind)?;
+    let answer = Wire::new().send(&request).await.map_err(kind)?;
     let answer = answer.try_into_raw_response().await.map_err(kind)?;
     let body = String::from_utf8(answer.body().to_vec()).expect("it is text");
     Ok((answer.status().into(), body))

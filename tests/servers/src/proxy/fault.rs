@@ -93,11 +93,20 @@ impl Fault {
         Self::Answer { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// The same answer with this header. Faults that are no answers stay as they are.
+    /// The same answer with this header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
             headers.push((name, value.to_string()));
+        }
+        self
+    }
+
+    /// The same answer with this body.
+    #[must_use]
+    pub fn body(mut self, text: &str) -> Self {
+        if let Self::Answer { body, .. } = &mut self {
+            text.clone_into(body);
         }
         self
     }

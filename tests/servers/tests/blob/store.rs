@@ -1,13 +1,19 @@
-//! Blobs through clients of the SDK.
+//! The store itself: tests that kill it must be able to rely on it.
 
-use azure_core::http::{ClientOptions, RequestContent, Url};
-use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
+use azure_core::http::{ClientOptions, RequestContent, RetryOptions};
 use seawall_servers::{Azurite, Options};
+
+use seawall_servers::clients::service;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_durable_store_has_what_it_acknowledged_after_a_crash() {
     let Some(mut azurite) = Azurite::start(Options::default().durable()).await else { return };
-    let client = client(azurite.account().sas(azurite.blobs()), &azurite);
+    let once = ClientOptions {
+        transport: Some(azurite.wire().transport()),
+        retry: RetryOptions::none(),
+        ..ClientOptions::default()
+    };
+    let client = service(azurite.account().sas(azurite.blobs()), once);
     let container = client.blob_container_client("orders");
     container.create(None).await.unwrap();
     let blob = container.blob_client("1");
@@ -19,14 +25,4 @@ async fn a_durable_store_has_what_it_acknowledged_after_a_crash() {
 
     let answer = blob.download(None).await.unwrap();
     assert_eq!(&answer.body.collect().await.unwrap()[..], b"two chairs");
-}
-
-fn client(url: Url, azurite: &Azurite) -> BlobServiceClient {
-    let client_options = ClientOptions {
-        transport: Some(azurite.wire().transport()),
-        retry: azure_core::http::RetryOptions::none(),
-        ..ClientOptions::default()
-    };
-    let options = BlobServiceClientOptions { client_options, ..Default::default() };
-    BlobServiceClient::new(url, None, Some(options)).expect("a good address")
 }

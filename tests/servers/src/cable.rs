@@ -1,4 +1,4 @@
-//! A wire between a client and its server, which can be cut at a word.
+//! A cable between a client and its server, which can be cut at a word.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 /// Leads from a port of its own to that of a server, byte by byte.
 #[derive(Debug)]
-pub struct Wire {
+pub struct Cable {
     port: u16,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
@@ -29,7 +29,7 @@ struct Cut {
     arrives: bool,
 }
 
-impl Wire {
+impl Cable {
     /// Lays one.
     ///
     /// # Panics
@@ -71,7 +71,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Cable {
     fn drop(&mut self) {
         self.accepting.abort();
     }

@@ -1,0 +1,5 @@
+//! Blobs through the SDK's own clients, with Seawall around them and without.
+
+mod faults;
+mod session;
+mod store;
