@@ -34,6 +34,7 @@
 //! | a policy per host or tenant | [`gate::Keyed`] |
 //! | one leader among many instances | [`lease`] |
 //! | saying how well this instance is | [`health`] |
+//! | clients of the Azure SDK, databases | `azure`, behind the features that begin so, and `postgres` |
 //! | what to choose, and why | [`manual`] |
 //! | regions and zones by name | [`region`] |
 //! | figures and events | [`telemetry`] |
@@ -111,6 +112,6 @@ pub use error::{Error, Reason, Rejection};
 pub use outcome::{Classify, Outcome};
 
 /// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "client", feature = "health"))]
+#[cfg(all(doctest, feature = "azure-storage", feature = "client", feature = "health"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

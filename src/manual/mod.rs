@@ -21,6 +21,7 @@
 //! | `messaging` | Service Bus and Event Hubs |
 //! | `open_ai` | Azure OpenAI |
 //! | `redis` | Redis |
+//! | `storage` | storage accounts: blobs, queues, tables, files |
 
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
@@ -47,4 +48,7 @@ pub mod recipes;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod redis;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod storage;
 pub mod tuning;

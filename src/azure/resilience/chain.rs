@@ -33,7 +33,7 @@ pub(super) struct Materials {
 /// The deadline is around all of it, see [`Journey`](super::Journey).
 pub(super) fn build(materials: Materials) -> Erased {
     let Materials { contract, parts, breakers, accounts, hold, policy } = materials;
-    let judge = Judge(contract.clone());
+    let judge = Judge(contract);
     let by_authority =
         breakers.map(|breakers| breakers.by(|call: &PolicyCall| authority(call.request().url())));
     let breaker = GateLayer::new(by_authority).classify(judge.clone());

@@ -14,6 +14,7 @@ use futures_util::Stream;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::code::named;
 use super::journey::Journey;
 use crate::azure::policy::{Answering, PolicyCall};
 use crate::bulkhead::{Bulkhead, Permit};
@@ -69,7 +70,7 @@ where
             let permit = permit.map_err(Error::reject)?;
             let method = call.request().method();
             let deadline = Journey::of(&call).map(|journey| journey.deadline);
-            let response = inner.call(call).await?;
+            let response = named(inner.call(call).await?).await?;
             match length(method, &response) {
                 Some(length) if length <= layer.keep_up_to => read(response, length).await,
                 _ => Ok(layer.guard(response, permit, deadline)),

@@ -66,6 +66,7 @@
 mod answer;
 mod attempt;
 mod chain;
+mod code;
 mod config;
 mod credentials;
 mod hold;
@@ -203,7 +204,7 @@ impl Resilience {
             clock: clock.clone(),
         };
         let chain = chain::build(Materials {
-            contract: contract.clone(),
+            contract,
             parts: parts.clone(),
             breakers: breakers.clone(),
             accounts: accounts.clone(),
@@ -322,7 +323,7 @@ impl Resilience {
             .stack
             .layer()
             .bare()
-            .classify(JudgeErrors(self.shared.contract.clone()))
+            .classify(JudgeErrors(self.shared.contract))
             .replay(Cloned::from(safety))
             .run(operation)
             .await

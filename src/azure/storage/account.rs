@@ -57,6 +57,7 @@ impl Accounts {
                 last_sync: Mutex::new(None),
                 template: Mutex::new(None),
                 is_probing: AtomicBool::new(false),
+                #[cfg(feature = "azure-storage")]
                 is_polling: AtomicBool::new(false),
             })
         });
@@ -84,6 +85,7 @@ pub(super) struct Account {
     /// A read of the primary, to be made again as a probe.
     template: Mutex<Option<PolicyCall>>,
     pub(super) is_probing: AtomicBool,
+    #[cfg(feature = "azure-storage")]
     pub(super) is_polling: AtomicBool,
 }
 

@@ -24,25 +24,16 @@ pub(super) fn secondary_of(url: &Url, twins: &[Twin]) -> Option<Url> {
     if let Some(twin) = fitting.max_by_key(|twin| twin.primary.path().len()) {
         return moved(url, twin);
     }
-    match url.domain().and_then(|domain| domain.split_once('.')) {
-        Some((account, rest)) => {
-            let account = suffixed(account)?;
-            let mut url = url.clone();
-            url.set_host(Some(&format!("{account}.{rest}"))).ok()?;
-            Some(url)
-        }
-        None => {
-            let mut parts = url.path().trim_start_matches('/').splitn(2, '/');
-            let account = suffixed(parts.next().filter(|account| !account.is_empty())?)?;
-            let path = match parts.next() {
-                Some(rest) => format!("/{account}/{rest}"),
-                None => format!("/{account}"),
-            };
-            let mut url = url.clone();
-            url.set_path(&path);
-            Some(url)
-        }
+    let mut moved = url.clone();
+    if let Some((account, rest)) = url.domain().and_then(|domain| domain.split_once('.')) {
+        moved.set_host(Some(&format!("{}.{rest}", suffixed(account)?))).ok()?;
+        return Some(moved);
     }
+    let path = url.path().trim_start_matches('/');
+    let (account, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let account = suffixed(account).filter(|_| !account.is_empty())?;
+    moved.set_path(&format!("/{account}{rest}"));
+    Some(moved)
 }
 
 /// The root of the service that `url` belongs to: what its statistics are asked from.

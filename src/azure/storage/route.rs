@@ -66,22 +66,18 @@ where
             let twin = layer.accounts.as_ref().and_then(|accounts| {
                 Some((accounts, secondary_of(url, &accounts.settings.twins)?))
             });
-            match twin {
-                Some((accounts, secondary)) => {
-                    let account = accounts.of(&authority(url));
-                    let trip = Trip { accounts, account, secondary, layer: &layer };
-                    trip.make(&mut inner, call).await
-                }
-                None => {
-                    let host = authority(url);
-                    let journey = Journey::of(&call).cloned();
-                    let result = ready_call(&mut inner, call).await;
-                    if let (Ok(_), Some(journey)) = (&result, journey) {
-                        journey.visit.lock().served_by = Some(host);
-                    }
-                    result
-                }
+            if let Some((accounts, secondary)) = twin {
+                let account = accounts.of(&authority(url));
+                let trip = Trip { accounts, account, secondary, layer: &layer };
+                return trip.make(&mut inner, call).await;
             }
+            let host = authority(url);
+            let journey = Journey::of(&call).cloned();
+            let result = ready_call(&mut inner, call).await;
+            if let (Ok(_), Some(journey)) = (&result, journey) {
+                journey.visit.lock().served_by = Some(host);
+            }
+            result
         })
     }
 }
@@ -212,7 +208,7 @@ impl Trip<'_> {
                 Said::Answer => self.account.observe(self.accounts, true),
                 // One that has too much to do is not gone.
                 Said::Failure if self.is_down(&result) => {
-                    self.account.observe(self.accounts, false)
+                    self.account.observe(self.accounts, false);
                 }
                 Said::Failure | Said::Nothing => {}
             }

@@ -11,7 +11,7 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{Body, Method, RawResponse, StatusCode};
 use azure_core::stream::{BytesStream, SeekableStream};
 use futures_util::StreamExt;
-use seawall::azure::{CallOptions, Resilience, is_ambiguous};
+use seawall::azure::{CallOptions, Contract, Resilience, is_ambiguous};
 use seawall::error::Reject;
 use seawall::health::Verdict;
 use seawall::replay::{Safety, Verified};
@@ -407,6 +407,43 @@ async fn operations_without_a_pipeline_go_through_the_same_rules() {
             _ => assert!(is_ambiguous(&result.unwrap_err())),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_only_the_body_has_is_judged_as_well() {
+    const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+    // Not a limit on calls, but another operation that is in the way.
+    let conflict = Turn::Answer(
+        429,
+        JSON,
+        r#"{"error":{"code":"RetryableErrorDueToAnotherOperation","message":"busy"}}"#,
+    );
+    let wire = Wire::turns([conflict]);
+    let (_, client) = wire.wrapped(&Resilience::of(Contract::arm(), "deployments"));
+
+    let error = client.send(get("https://management.azure.com/x")).await.unwrap_err();
+
+    let code = told(headers_of(&error), "x-ms-error-code");
+    assert_eq!(code, Some("RetryableErrorDueToAnotherOperation"));
+
+    let filtered = Turn::Answer(400, JSON, r#"{"error":{"code":"content_filter"}}"#);
+    let long = Turn::Answer(400, JSON, concat_json());
+    for turn in [filtered, long] {
+        let Turn::Answer(.., body) = turn else { unreachable!() };
+        let wire = Wire::turns([turn]);
+        let (_, client) = wire.wrapped(&Resilience::of(Contract::open_ai(), "answers"));
+        let answer = client.stream(get("https://answers.openai.azure.com/")).await.unwrap_err();
+        let ErrorKind::HttpResponse { raw_response: Some(raw), .. } = answer.kind() else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(raw.body().as_ref(), body.as_bytes(), "nothing of it is lost");
+        assert_eq!(wire.count(), 1);
+    }
+}
+
+/// More of an error than anybody looks through.
+fn concat_json() -> &'static str {
+    format!(r#"{{"error":{{"message":"{}","code":"late"}}}}"#, "x".repeat(100_000)).leak()
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ fn pages() -> Vec<(&'static str, &'static str, Tables)> {
         ("messaging", include_str!("../../../manual/messaging.rs"), messaging),
         ("open_ai", include_str!("../../../manual/open_ai.rs"), http(Contract::open_ai())),
         ("redis", include_str!("../../../manual/redis.rs"), vec![(Contract::redis(), Reasons)]),
+        ("storage", include_str!("../../../manual/storage.rs"), http(Contract::storage())),
     ]
 }
 
