@@ -17,6 +17,7 @@
 //! | page | service |
 //! |---|---|
 //! | `arm` | Azure Resource Manager |
+//! | `identity` | Microsoft Entra ID and managed identities |
 //! | `key_vault` | Key Vault: secrets, keys, certificates |
 //! | `messaging` | Service Bus and Event Hubs |
 //! | `open_ai` | Azure OpenAI |
@@ -30,6 +31,9 @@ pub mod azure_sql;
 pub mod choosing;
 pub mod defaults;
 pub mod health;
+#[cfg(feature = "azure")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
+pub mod identity;
 pub mod internals;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]

@@ -38,7 +38,7 @@
 //! | [`Contract::app_configuration`] | App Configuration | [`rows`](Contract::rows) |
 //! | [`Contract::arm`] | Azure Resource Manager | [manual](crate::manual::arm) |
 //! | [`Contract::event_hubs`] | Event Hubs | [manual](crate::manual::messaging) |
-//! | [`Contract::identity`] | tokens of Microsoft Entra ID | [`rows`](Contract::rows) |
+//! | [`Contract::identity`] | tokens of Microsoft Entra ID | [manual](crate::manual::identity) |
 //! | [`Contract::key_vault`] | Key Vault | [manual](crate::manual::key_vault) |
 //! | [`Contract::managed_identity`] | tokens of a machine's metadata service | [`rows`](Contract::rows) |
 //! | [`Contract::open_ai`] | Azure OpenAI | [manual](crate::manual::open_ai) |

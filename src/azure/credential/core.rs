@@ -87,6 +87,8 @@ impl Standing {
 #[derive(Debug, Default)]
 pub(super) struct Core {
     token: Option<AccessToken>,
+    /// When it came.
+    came: Instant,
     /// When to ask for the next one.
     due: Wall,
     /// Whether the token was asked for since it came. If not, nobody needs the next one.
@@ -150,6 +152,7 @@ impl Core {
             // Who waited for it uses it; what came in the background has yet to be asked for.
             self.used = self.used && self.left(wall).is_zero();
             self.token = Some(token.clone());
+            self.came = now;
             return Landed::Renewed;
         }
         // What is wrapped keeps tokens itself, and brings a new one when the old is almost over.
@@ -184,6 +187,12 @@ impl Core {
             (None, true) => Standing::Idle,
             (None, false) => Standing::Fresh,
         }
+    }
+
+    /// How long ago its token came, if that has not ended.
+    pub(super) fn age(&self, now: Instant, wall: Wall) -> Option<Duration> {
+        let is_there = !self.left(wall).is_zero();
+        is_there.then(|| now.since(self.came))
     }
 
     /// How long its token lasts.

@@ -51,6 +51,8 @@ pub struct Figures {
     pub useless: usize,
     /// Tries that failed one after the other, for the set of scopes where these are the most.
     pub failures_in_a_row: u64,
+    /// How long ago the oldest token came.
+    pub age: Option<Duration>,
     /// How long the token lasts that ends first.
     pub left: Option<Duration>,
 }

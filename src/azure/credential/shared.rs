@@ -109,7 +109,7 @@ impl Shared {
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let wall = self.wall();
+        let (now, wall) = (self.clock.now(), self.wall());
         let table = self.table.lock();
         let standings: Vec<_> =
             table.entries.iter().map(|entry| entry.core.standing(wall)).collect();
@@ -128,6 +128,7 @@ impl Shared {
                 .map(|standing| standing.failures())
                 .max()
                 .unwrap_or_default(),
+            age: table.entries.iter().filter_map(|entry| entry.core.age(now, wall)).max(),
             left: lefts.filter(|left| !left.is_zero()).min(),
         }
     }

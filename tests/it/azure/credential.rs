@@ -292,6 +292,7 @@ async fn a_try_goes_on_where_all_who_wait_for_it_have_left() {
 
     sleep(Duration::from_millis(51)).await;
 
+    assert_eq!(credential.figures().refreshes, 1, "before anybody comes back");
     assert_eq!(at_once(&credential), "token 0");
     assert_eq!(issuer.calls(), 1);
 }
@@ -558,6 +559,33 @@ fn where_the_runtime_ends_the_next_one_goes_on() {
         }
         assert_eq!(at_once(&credential), "token 1");
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_say_how_it_stands() {
+    let (issuer, credential) = default_pair();
+    let waiting = credential.clone();
+    let waiting = tokio::spawn(async move { waiting.get_token(SCOPE, None).await.map(drop) });
+    tokio::task::yield_now().await;
+    let seen = credential.figures();
+    assert_eq!((seen.scope_sets, seen.in_flight, seen.refreshes, seen.age), (1, 1, 0, None));
+    waiting.await.unwrap().unwrap();
+
+    sleep(Duration::from_secs(100)).await;
+    let seen = credential.figures();
+    assert_eq!((seen.in_flight, seen.refreshes, seen.failures), (0, 1, 0));
+    assert_eq!(seen.age, Some(Duration::from_secs(100)));
+    assert_eq!(seen.left, Some(HOUR - Duration::from_secs(100)));
+
+    issuer.does(Does::Status(StatusCode::ServiceUnavailable, None));
+    sleep(HOUR - Duration::from_secs(200)).await;
+    let seen = credential.figures();
+    assert_eq!((seen.stale, seen.failed, seen.refreshes), (1, 0, 1));
+    assert_eq!(seen.failures_in_a_row, seen.failures);
+    sleep(Duration::from_secs(100)).await;
+    let seen = credential.figures();
+    assert_eq!((seen.stale, seen.failed, seen.age, seen.left), (0, 1, None, None));
+    assert_eq!(credential.name(), "credential");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ fn pages() -> Vec<(&'static str, &'static str, Tables)> {
     messaging.extend(http(Contract::service_bus()));
     vec![
         ("arm", include_str!("../../../manual/arm.rs"), http(Contract::arm())),
+        ("identity", include_str!("../../../manual/identity.rs"), http(Contract::identity())),
         ("key_vault", include_str!("../../../manual/key_vault.rs"), http(Contract::key_vault())),
         ("messaging", include_str!("../../../manual/messaging.rs"), messaging),
         ("open_ai", include_str!("../../../manual/open_ai.rs"), http(Contract::open_ai())),
