@@ -9,16 +9,12 @@ pub mod clients;
 pub mod fakes;
 mod missing;
 pub mod port;
-pub mod proxy;
-mod seen;
-pub mod tds;
-mod wire;
-mod cut;
 #[cfg(unix)]
 mod postgres;
 pub mod proxy;
 mod script;
 mod seen;
+pub mod tds;
 mod wire;
 mod world;
 
