@@ -291,7 +291,8 @@ impl<'a, E> Call<'a, E> {
         if let Some(limit) = limit {
             context = context.deadline(limit);
         }
-        let ended = until(clock, limit, context.scope(attempt)).await;
+        // Boxed, or the call's own future would be large: it holds the driver's, which are.
+        let ended = until(clock, limit, context.scope(Box::pin(attempt))).await;
         conclude(server, permit, mode, stage, ended)
     }
 

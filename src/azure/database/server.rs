@@ -124,7 +124,7 @@ where
             if now.since(used) <= self.validate_after {
                 return Ok((connection, birth));
             }
-            let ping = D::ping(&mut connection);
+            let ping = Box::pin(D::ping(&mut connection));
             if let Some(Ok(())) = until(&self.clock, Some(now + PING_TIMEOUT), ping).await {
                 return Ok((connection, birth));
             }
@@ -132,7 +132,8 @@ where
         // Read before it is opened: a purge meanwhile means this one, too.
         let birth =
             Birth { at: self.clock.now(), generation: self.generation.load(Ordering::Relaxed) };
-        Ok((self.database.connect().await?, birth))
+        // Boxed, since it is large and seldom.
+        Ok((Box::pin(self.database.connect()).await?, birth))
     }
 
     /// Puts a connection back that can be used again.

@@ -449,6 +449,21 @@ async fn an_operation_that_keeps_its_connection_commits_nothing_and_costs_no_pla
     assert!(!world.ran().contains(&"commit"));
 }
 
+#[test]
+fn the_future_of_a_call_is_small() {
+    let world = World::new([]);
+    let (driver, server) = world.pool(Settings::default());
+    let huge = async |_: Lent| {
+        let bytes = [1_u8; 10_000];
+        std::future::ready(()).await;
+        Ok::<_, Fault>(u32::from(bytes[7]))
+    };
+
+    let call = driver.transaction(&server, huge, unknown);
+
+    assert!(size_of_val(&call) < 2_000, "{} bytes", size_of_val(&call));
+}
+
 #[tokio::test]
 async fn calls_can_be_spawned() {
     let world = World::new([]);

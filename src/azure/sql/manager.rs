@@ -121,7 +121,7 @@ impl Manager {
 
     async fn open(&self) -> Result<Connection, Error> {
         let end = self.clock.now() + self.connect_timeout;
-        until(&self.clock, Some(end), self.follow(end))
+        until(&self.clock, Some(end), Box::pin(self.follow(end)))
             .await
             .unwrap_or_else(|| Err(timed_out("no connection in time")))
     }

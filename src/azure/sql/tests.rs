@@ -62,7 +62,7 @@ fn what_entity_framework_takes_for_transient_is_and_waits_as_long() {
         assert!(handling(number).is_some_and(Handling::is_transient), "{number}");
     }
     for number in numbers(ENTITY_FRAMEWORK_THROTTLING) {
-        let handling = super::handling(number);
+        let handling = handling(number);
         let waits_longer = matches!(handling, Some(Handling::BackOff | Handling::Throttled { .. }));
         assert!(waits_longer, "{number}");
     }
