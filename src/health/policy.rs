@@ -11,6 +11,7 @@
 //! | [`budget`] | spent | | degraded only, shared |
 //! | [`bulkhead`] | full, or calls wait | | degraded only, local |
 //! | [`rate_limiter`] | reached, or calls wait | | degraded only, local |
+//! | [`leadership`] | the store has not answered for a lease, or nobody runs the election | | degraded only, shared |
 //!
 //! An open breaker is the best evidence there is that a dependency is down for this instance, so
 //! it is critical, and since the others see the same dependency it counts for the region. A spent
@@ -27,6 +28,7 @@ use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, State};
 use crate::gate::Keyed;
+use crate::lease::Leadership;
 use crate::rate_limit::RateLimiter;
 
 /// Whether the breaker lets calls pass.
@@ -189,6 +191,43 @@ pub fn rate_limiter(limiter: &RateLimiter) -> Check {
         finding.observed(available.into(), "{call}")
     })
     .local()
+}
+
+/// Whether a leader can be elected, as far as this candidate sees: the store of the lease answers.
+///
+/// To follow is as well as to lead, and so is to have given the lease back; what is observed is 1 for
+/// the leader and 0 for all others. Down when the store has not answered for the time of a lease, and
+/// when nobody runs the election. Shared, and degrades only.
+///
+/// # Example
+///
+/// ```
+/// use seawall::health::{Registry, policy};
+/// use seawall::lease::{InMemory, Leadership};
+///
+/// let (leadership, election) = Leadership::builder().name("billing").build(InMemory::new())?;
+/// let registry = Registry::new();
+///
+/// registry.add(policy::leadership(&leadership))?;
+/// # Ok::<(), seawall::error::InvalidConfig>(())
+/// ```
+pub fn leadership(leadership: &Leadership) -> Check {
+    let name = format!("lease/{}", leadership.name());
+    let leadership = leadership.clone();
+    follow(name, move || {
+        let leads = leadership.term().is_some();
+        let silent = leadership.store_silent_for();
+        let finding = if leadership.is_abandoned() {
+            Finding::down("nobody runs the election")
+        } else if silent.is_some_and(|silent| silent >= leadership.duration()) {
+            // What the store said may hold an address.
+            Finding::down("the store of the lease does not answer")
+        } else {
+            Finding::healthy()
+        };
+        finding.observed(f64::from(u8::from(leads)), "1")
+    })
+    .degraded_only()
 }
 
 /// What a breaker lets pass.

@@ -279,6 +279,18 @@ impl Leadership {
         Ok(status)
     }
 
+    /// For how long the store lends the lease at a time.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.shared.state.lock().core.params().duration
+    }
+
+    /// Whether the [`Election`] was dropped: this process never leads again.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.shared.state.lock().abandoned
+    }
+
     /// For how long the store has not answered the election, if it does not.
     #[must_use]
     pub fn store_silent_for(&self) -> Option<Duration> {

@@ -8,6 +8,7 @@
 //! | [`health`] | what each Azure product asks, and how to set it up |
 //! | [`azure_sql`] | what each error number of Azure SQL means, and what is done about it |
 //! | `postgres`, behind the feature of that name | what is done about which error of PostgreSQL, and how to set a pool up |
+//! | [`leadership`] | how one instance of many leads, and how what it writes is kept safe |
 //! | [`tuning`] | how to find numbers for one service, and what to watch |
 //! | [`recipes`] | short answers to common wishes |
 //! | [`internals`] | how it works inside: slots, windows, timers, memory orderings |
@@ -38,6 +39,7 @@ pub mod internals;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod key_vault;
+pub mod leadership;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod messaging;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use seawall::error::InvalidConfig;
+use seawall::health::{Verdict, policy};
 use seawall::lease::{
     Claim, Config, Epoch, Fault, InMemory, Leadership, Lease, LeaseError, LeaseFuture, Role, Status,
 };
@@ -500,6 +501,41 @@ fn its_levels_can_be_read() {
         ("remaining", 12.5),
     ];
     assert_eq!(levels, expected);
+}
+
+#[test]
+fn its_check_is_down_when_nobody_can_be_elected_and_not_for_followers() {
+    let (clock, mut nodes) = pair();
+    nodes[0].run();
+    nodes[1].run();
+    let mut checks = [0, 1].map(|index: usize| policy::leadership(&nodes[index].leadership));
+    let mut verdicts = || {
+        let found = checks.each_mut().map(|check| unwrap(poll(pin!(check.run_once()))));
+        found.map(|finding| (finding.verdict(), finding.observation().unwrap().0))
+    };
+    assert_eq!(verdicts(), [(Verdict::Healthy, 1.0), (Verdict::Healthy, 0.0)]);
+
+    // The leader of a store that is gone is one for a while, and the store may come back.
+    for node in &nodes {
+        node.line.fault(Fault::Unavailable);
+    }
+    for _ in 0..100 {
+        clock.advance(ms(100));
+        nodes.iter_mut().for_each(Node::run);
+    }
+    assert_eq!(verdicts(), [(Verdict::Healthy, 1.0), (Verdict::Healthy, 0.0)]);
+    for _ in 0..200 {
+        clock.advance(ms(100));
+        nodes.iter_mut().for_each(Node::run);
+    }
+    assert_eq!(verdicts(), [(Verdict::Down, 0.0); 2]);
+
+    let [first, second] = nodes;
+    second.line.fault(Fault::None);
+    drop(first);
+    let mut second = second;
+    second.run_for(ms(5_000), &clock);
+    assert_eq!(verdicts(), [(Verdict::Down, 0.0), (Verdict::Healthy, 1.0)]);
 }
 
 #[test]

@@ -202,6 +202,11 @@ impl World {
             count("stale"),
             led.len()
         );
+        let begin = told.iter().map(|line| line.at).min().unwrap_or_default();
+        for line in told.iter().filter(|line| matches!(line.what.as_str(), "leads" | "follows")) {
+            let name = NAMES[line.candidate];
+            eprintln!("{:6} ms: {name} {} in epoch {}", line.at - begin, line.what, line.epoch);
+        }
     }
 }
 
