@@ -378,6 +378,7 @@ impl Blob {
                 done(200)
             }
             ("break", Some(held)) if now < held.until => {
+                assert_eq!(asked.header("x-ms-lease-break-period"), None, "it ends as it would have");
                 held.is_broken = true;
                 done(202)
             }
