@@ -79,8 +79,9 @@ fn whatever_gets_lost_on_the_way_no_epoch_is_handed_out_twice() {
         (&[Answer, Answer, Drop, Lose], 2),
         (&[Answer, Answer, Drop, Answer, Drop, Answer, Drop], 2),
         // Carried out after the question whether it was.
-        (&[Answer, Answer, Late], 2),
-        (&[Answer, Answer, Late, Lose], 2),
+        (&[Answer, Answer, Late(1)], 2),
+        (&[Answer, Answer, Late(1), Lose], 2),
+        (&[Answer, Answer, Late(2)], 2),
         (&[Answer, Answer, Status(412, "ConditionNotMet")], 2),
     ];
     for (steps, epoch) in cases {
@@ -111,8 +112,9 @@ fn whatever_gets_lost_on_the_way_no_epoch_is_handed_out_twice() {
 fn a_write_of_an_earlier_term_that_comes_late_takes_no_epoch_back() {
     let (clock, line, mut node) = alone();
     // The first term's epoch is written only when the second one's has been.
-    line.script([Step::Answer, Step::Answer, Step::Answer, Step::Answer, Step::Late]);
-    line.script([Step::Drop]);
+    // It is: acquire, put, acquire, head, put metadata, head; then acquire, head, put metadata.
+    line.script([Step::Answer; 4]);
+    line.script([Step::Late(3), Step::Drop]);
     node.run();
     assert_eq!(node.leadership.term(), None);
     node.leadership.heard_of(Epoch::new(6));

@@ -47,8 +47,8 @@ pub(super) enum Step {
     Refuse,
     /// It is answered so, and not carried out.
     Status(u16, &'static str),
-    /// It arrives after the next one.
-    Late,
+    /// It is carried out when so many others have been, and nobody hears of it.
+    Late(usize),
 }
 
 impl Line {
@@ -132,8 +132,8 @@ impl HttpClient for Line {
             (Some(Step::Status(status, code)), _) => {
                 return Ok(answer(status, &[("x-ms-error-code", code.into())], Vec::new()));
             }
-            (Some(Step::Late), _) => {
-                self.service.lock().unwrap().late.push(asked);
+            (Some(Step::Late(others)), _) => {
+                self.service.lock().unwrap().late.push((others, asked));
                 return Err(lost());
             }
             (Some(Step::Answer | Step::Lose), _) | (None, Fault::None | Fault::LostAnswer) => {
@@ -211,7 +211,7 @@ struct Service {
     next: u64,
     under_way: BTreeMap<(Instant, u64), Asked>,
     answers: HashMap<u64, Answer>,
-    late: Vec<Asked>,
+    late: Vec<(usize, Asked)>,
 }
 
 #[derive(Default)]
@@ -247,7 +247,10 @@ impl Service {
             let ((at, number), asked) = first.remove_entry();
             let answer = self.carry_out(&asked, at);
             self.answers.insert(number, answer);
-            for late in std::mem::take(&mut self.late) {
+            self.late.iter_mut().for_each(|(others, _)| *others -= 1);
+            for (_, late) in
+                self.late.extract_if(.., |(others, _)| *others == 0).collect::<Vec<_>>()
+            {
                 self.carry_out(&late, at);
             }
         }
@@ -378,7 +381,11 @@ impl Blob {
                 done(200)
             }
             ("break", Some(held)) if now < held.until => {
-                assert_eq!(asked.header("x-ms-lease-break-period"), None, "it ends as it would have");
+                assert_eq!(
+                    asked.header("x-ms-lease-break-period"),
+                    None,
+                    "it ends as it would have"
+                );
                 held.is_broken = true;
                 done(202)
             }

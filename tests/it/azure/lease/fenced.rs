@@ -70,8 +70,11 @@ fn a_write_of_which_nobody_knows_is_ambiguous_and_the_next_one_settles_it() {
     // Neither, the first, or the last of two lost writes arrives, and each before or after the third.
     for lost in [
         &[Step::Drop, Step::Drop][..],
-        &[Step::Late, Step::Answer, Step::Drop],
-        &[Step::Drop, Step::Answer, Step::Late, Step::Answer],
+        &[Step::Late(1), Step::Answer, Step::Drop],
+        &[Step::Late(3), Step::Answer, Step::Drop],
+        &[Step::Drop, Step::Answer, Step::Late(1), Step::Answer],
+        &[Step::Drop, Step::Answer, Step::Late(3), Step::Answer],
+        &[Step::Late(5), Step::Answer, Step::Late(2), Step::Answer],
         &[Step::Lose, Step::Lose, Step::Lose, Step::Lose],
     ] {
         let line = line();
@@ -121,7 +124,8 @@ fn it_is_opened_whatever_gets_lost_meanwhile() {
     for steps in [
         &[Step::Answer, Step::Lose][..],
         &[Step::Answer, Step::Drop],
-        &[Step::Answer, Step::Late],
+        &[Step::Answer, Step::Late(1)],
+        &[Step::Answer, Step::Late(2)],
         &[Step::Answer, Step::Status(412, "ConditionNotMet")],
     ] {
         let line = line();
