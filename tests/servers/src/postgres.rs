@@ -1,17 +1,17 @@
 //! PostgreSQL: a primary and its standby, which can crash, be promoted and change places.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, process, thread};
+use std::{env, thread};
 
 use tokio::task::block_in_place;
+
+use crate::missing::not_run;
+use crate::port;
 
 /// Two servers in folders of their own. The first begins as the primary, and acknowledges no commit that the
 /// other one does not have.
@@ -35,12 +35,7 @@ impl Postgres {
     #[must_use]
     pub fn start() -> Option<Self> {
         let Some(programs) = Programs::find() else {
-            let must_run = env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!must_run, "there is no PostgreSQL, and these tests have to run here");
-            // Not by a macro: what those write is kept back while a test passes.
-            let line =
-                b"\n*** NOT RUN: there is no PostgreSQL on this machine (set POSTGRES_BIN) ***\n";
-            std::io::stderr().write_all(line).expect("somebody listens");
+            not_run("PostgreSQL", "POSTGRES_BIN");
             return None;
         };
         Some(blocking(|| Self::start_with(programs)))
@@ -140,7 +135,7 @@ struct Server {
 impl Server {
     fn new(folder: &Path) -> Self {
         let folder = folder.to_owned();
-        Self { folder, port: free_port(), synchronous: false, process: None }
+        Self { folder, port: port::free(), synchronous: false, process: None }
     }
 
     fn data(&self) -> PathBuf {
@@ -305,21 +300,6 @@ fn owner() -> Option<(u32, u32)> {
     let ids = |user: &str| Some((number("-u", user)?, number("-g", user)?));
     let found = ["postgres", "nobody"].into_iter().find_map(ids);
     Some(found.expect("a user for it that is not root"))
-}
-
-/// A port of the loopback address that nobody listens at, below those that the system hands out for
-/// connections, so that nobody is given it while its server is down.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Processes of one machine begin at different places.
-    let begin = u16::try_from(process::id() % 600).expect("below 600") * 20;
-    for _ in 0..12_000 {
-        let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("there is no free port");
 }
 
 fn has_ended(child: &mut Child) -> bool {
