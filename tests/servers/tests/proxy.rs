@@ -67,7 +67,7 @@ async fn refuses_and_is_back_at_the_same_port() {
     let request = Request::new(url(&proxy, "/"), Method::Get);
     drop(wire.send(&request).await.unwrap().try_into_raw_response().await.unwrap());
 
-    proxy.refuse();
+    proxy.refuse().await;
 
     // The connection that is open is of no use either.
     let error = wire.send(&request).await.unwrap_err();
@@ -78,6 +78,19 @@ async fn refuses_and_is_back_at_the_same_port() {
 
     proxy.heal().await;
     wire.send(&request).await.unwrap();
+}
+
+#[tokio::test]
+async fn swallows_what_comes_in_until_it_is_healed() {
+    let (proxy, server) = world().await;
+
+    proxy.swallow().await;
+    let waited = timeout(Duration::from_millis(300), ask(&proxy, Method::Get, "/", "")).await;
+
+    assert!(waited.is_err(), "{waited:?}");
+    assert!(server.requests().is_empty() && proxy.requests().is_empty());
+    proxy.heal().await;
+    ask(&proxy, Method::Get, "/", "").await.unwrap();
 }
 
 #[tokio::test]

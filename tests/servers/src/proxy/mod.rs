@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::http::Url;
@@ -45,6 +45,7 @@ struct Shared {
     server: SocketAddr,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Seen>>,
+    swallows: AtomicBool,
     busy: AtomicUsize,
     busiest: AtomicUsize,
 }
@@ -62,6 +63,7 @@ impl Proxy {
             server,
             rules: Mutex::default(),
             seen: Mutex::default(),
+            swallows: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
             busiest: AtomicUsize::new(0),
         };
@@ -96,15 +98,36 @@ impl Proxy {
     }
 
     /// Forgets all faults, and listens.
+    ///
+    /// # Panics
+    ///
+    /// As [`listen`](Self::listen).
     pub async fn heal(&self) {
         lock(&self.shared.rules).clear();
+        if self.shared.swallows.swap(false, Ordering::SeqCst) {
+            self.refuse().await;
+        }
+        self.listen().await;
+    }
+
+    /// Cuts all connections, and from then on takes new ones, and never reads from them: a black hole.
+    ///
+    /// # Panics
+    ///
+    /// As [`listen`](Self::listen).
+    pub async fn swallow(&self) {
+        self.refuse().await;
+        self.shared.swallows.store(true, Ordering::SeqCst);
         self.listen().await;
     }
 
     /// Cuts all connections, and listens no more.
-    pub fn refuse(&self) {
-        if let Some(listener) = lock(&self.listener).take() {
+    pub async fn refuse(&self) {
+        let listener = lock(&self.listener).take();
+        if let Some(listener) = listener {
             listener.abort();
+            // The port is only free once the task is gone.
+            let _ = listener.await;
         }
     }
 
@@ -142,7 +165,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.refuse();
+        if let Some(listener) = lock(&self.listener).take() {
+            listener.abort();
+        }
     }
 }
 
@@ -151,6 +176,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
+            if shared.swallows.load(Ordering::SeqCst) {
+                let _open = stream;
+                pending::<()>().await;
+                return;
+            }
             let each = service_fn(move |request| {
                 let shared = Arc::clone(&shared);
                 async move { shared.pass(request).await }
