@@ -29,7 +29,7 @@ mod place;
 mod server;
 mod settings;
 #[cfg(test)]
-#[cfg(not(seawall_loom))]
+#[cfg(all(feature = "test-util", not(seawall_loom)))]
 mod tests;
 
 pub use handling::Handling;

@@ -599,6 +599,7 @@ impl World {
         Self { script: Arc::new(Mutex::new(script)), clock: Clock::tokio() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each test makes its own")]
     fn pool(&self, settings: Settings) -> (Driver, Server<Self>) {
         let environment = Environment::new().clock(self.clock.clone()).seed(7);
         let driver = Driver::new("orders", &settings, &environment).unwrap();

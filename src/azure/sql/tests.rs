@@ -76,7 +76,7 @@ fn the_table_has_no_number_that_the_documents_have_not_and_none_twice() {
         .chain(numbers(ENTITY_FRAMEWORK))
         .collect();
     let mut seen = BTreeSet::new();
-    for number in rows().iter().flat_map(|row| row.numbers()) {
+    for number in rows().iter().flat_map(Row::numbers) {
         assert!(known.contains(number), "{number}");
         assert!(seen.insert(number), "{number} is there twice");
     }
