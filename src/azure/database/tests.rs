@@ -41,10 +41,13 @@ async fn what_must_not_run_twice_is_made_again_only_if_it_was_not_begun() {
     let lost = driver.run([&server], Safety::Unsafe, query).await;
     assert_eq!(lost, Err(Error::Ambiguous(Fault::Lost)));
 
-    let world = World::new([Step::Fails(Fault::Full)]);
-    let (driver, server) = world.pool(Settings::default());
-    let refused = driver.run([&server], Safety::Unsafe, query).await;
-    assert_eq!(refused, Err(Error::Service(Fault::Full)));
+    for fault in [Fault::Full, Fault::Deadlock, Fault::ReadOnly] {
+        let world = World::new([Step::Fails(fault)]);
+        let (driver, server) = world.pool(Settings::default());
+        let refused = driver.run([&server], Safety::Unsafe, query).await;
+        assert_eq!(refused, Err(Error::Service(fault)));
+        assert_eq!(world.ran(), ["connect", "query"]);
+    }
 
     let world = World::new([]);
     world.connects([Step::Fails(Fault::Lost), Step::Fails(Fault::Lost)]);
@@ -366,6 +369,19 @@ async fn a_read_whose_both_servers_fail_is_made_again_on_both() {
 
     assert_eq!(answer, Ok(3));
     assert_eq!(primary.ran().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_failed_on_the_secondary_is_not_ended_by_the_primarys_breaker() {
+    let (replica, primary) = (World::new([Step::Fails(Fault::Lost)]), World::new([]));
+    let (driver, first) = replica.pool(Settings::default());
+    let (_, second) = primary.pool(Settings::default());
+    second.breaker().unwrap().isolate();
+
+    let answer = driver.run([&first, &second], Safety::Idempotent, query).await;
+
+    assert_eq!(answer, Ok(2), "from the secondary, later");
+    assert!(primary.ran().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
