@@ -232,8 +232,9 @@ impl Core {
         self.stands = false;
         if let Some(term) = self.term.take() {
             self.busy_until = term.valid_until;
-            self.due = now;
         }
+        // What may be held without a term is not waited with either.
+        self.due = now;
         (before != Role::Released).then_some((before, Role::Released))
     }
 

@@ -31,22 +31,20 @@ use crate::lease::{Claim, Epoch, Lease, LeaseError, LeaseFuture, Status};
 /// # Example
 ///
 /// ```
-/// use azure_core::http::Url;
 /// use azure_storage_blob::BlobClient;
 /// use seawall::azure::lease::BlobLease;
+/// use seawall::error::InvalidConfig;
 /// use seawall::lease::Leadership;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let url = Url::parse("https://account.blob.core.windows.net/leases/billing?sig=secret")?;
-/// let client = BlobClient::new(url, None, None)?;
-///
-/// let (leadership, election) = Leadership::builder()
-///     .name("billing")
-///     .holder("instance-3")
-///     .build(BlobLease::new(client))?;
-/// // tokio::spawn(election.run());
-/// # Ok(())
-/// # }
+/// fn stand(blob: BlobClient) -> Result<Leadership, InvalidConfig> {
+///     let (leadership, election) = Leadership::builder()
+///         .name("billing")
+///         .holder("instance-3")
+///         .build(BlobLease::new(blob))?;
+///     tokio::spawn(election.run());
+///     Ok(leadership)
+/// }
+/// # let _ = stand;
 /// ```
 #[derive(Clone)]
 pub struct BlobLease {

@@ -100,13 +100,17 @@ impl InMemory {
     /// A lease that nobody has held, by the clock of `environment`.
     #[must_use]
     pub fn new_in(environment: &Environment) -> Self {
-        Self { store: Arc::default(), line: Arc::default(), clock: environment.clock.clone() }
+        Self {
+            store: Arc::new(Mutex::default()),
+            line: Arc::new(Mutex::default()),
+            clock: environment.clock.clone(),
+        }
     }
 
     /// Another line to the same store, with faults of its own.
     #[must_use]
     pub fn line(&self) -> Self {
-        Self { line: Arc::default(), ..self.clone() }
+        Self { line: Arc::new(Mutex::default()), ..self.clone() }
     }
 
     /// Has this from now on.

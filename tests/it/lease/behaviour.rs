@@ -270,6 +270,24 @@ fn a_release_of_what_was_never_held_ends_at_once() {
 }
 
 #[test]
+fn a_release_waits_for_a_request_that_is_under_way() {
+    let (clock, mut node) = alone();
+    node.line.fault(Fault::SlowAnswer(ms(1_000)));
+    node.run();
+    node.line.fault(Fault::None);
+
+    let mut released = pin!(node.leadership.release());
+    node.run_for(ms(999), &clock);
+    assert!(poll(released.as_mut()).is_pending());
+    node.run_for(ms(1), &clock);
+    assert_eq!(node.leadership.term(), None);
+    node.run_for(ms(1_000), &clock);
+
+    assert!(poll(released.as_mut()).is_ready());
+    assert!(!status(&node.line).is_held());
+}
+
+#[test]
 fn a_release_that_arrives_late_ends_no_later_term() {
     let (clock, mut node) = alone();
     node.run();

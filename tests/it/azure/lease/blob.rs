@@ -109,6 +109,26 @@ fn whatever_gets_lost_on_the_way_no_epoch_is_handed_out_twice() {
 }
 
 #[test]
+fn what_was_acquired_but_got_no_epoch_is_given_back() {
+    for failure in [Step::Refuse, Step::Status(503, "ServerBusy"), Step::Status(403, "Denied")] {
+        let (_, line, mut node) = alone();
+        node.run();
+        drop(node.leadership.release());
+        node.run();
+        line.script([Step::Answer, failure]);
+        node.leadership.campaign();
+        node.run();
+        assert_eq!(node.leadership.term(), None);
+
+        drop(node.leadership.release());
+        line.seen();
+        node.run();
+
+        assert_eq!(line.seen(), ["release"], "{failure:?}");
+    }
+}
+
+#[test]
 fn a_write_of_an_earlier_term_that_comes_late_takes_no_epoch_back() {
     let (clock, line, mut node) = alone();
     // The first term's epoch is written only when the second one's has been.
