@@ -229,7 +229,7 @@ impl Connect for Fakes {
                 return Ok(drive(client, driver, async {}, begin, clock.clone()));
             }
             if is == Is::Hanging as u32 {
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }
             if is == Is::Locked as u32 {
                 return Err(failed_with("FATAL", "28P01").await);
