@@ -1,5 +1,7 @@
 //! Three processes elect a leader on one blob, while their store and the leader itself fail.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails is to panic")]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::process::Stdio;
