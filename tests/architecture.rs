@@ -90,6 +90,7 @@ const NOT_IN_A_CORE: &[&str] = &[
 
 /// Pure as well, though not called `core`: a surface has several.
 const OTHER_CORES: &[&[&str]] = &[
+    &["azure", "cosmos", "units", "core"],
     &["azure", "credential", "core"],
     &["azure", "database", "pace"],
     &["health", "hysteresis"],

@@ -8,6 +8,7 @@
 //! | tokens while the token endpoint fails | `credential`, behind `azure` |
 //! | reads from the other region | `storage`, behind `azure` |
 //! | leadership on a blob lease | `lease`, behind `azure-storage` |
+//! | Cosmos DB, around its own client | `cosmos`, behind `azure-cosmos` |
 //! | Azure SQL | `sql`, behind `azure-sql` |
 //! | PostgreSQL | `postgres`, behind `postgres` |
 //! | what SQL databases have in common | `database`, behind `azure-sql` or `postgres` |
@@ -22,6 +23,9 @@ mod classify;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod contract;
+#[cfg(feature = "azure-cosmos")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-cosmos")))]
+pub mod cosmos;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod credential;
@@ -62,6 +66,9 @@ pub mod transport;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use contract::Contract;
+#[cfg(feature = "azure-cosmos")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-cosmos")))]
+pub use cosmos::Cosmos;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub use credential::Credential;

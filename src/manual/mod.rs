@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `arm` | Azure Resource Manager |
 //! | `identity` | Microsoft Entra ID and managed identities |
+//! | `cosmos` | Cosmos DB, behind `azure-cosmos` |
 //! | `key_vault` | Key Vault: secrets, keys, certificates |
 //! | `messaging` | Service Bus and Event Hubs |
 //! | `open_ai` | Azure OpenAI |
@@ -30,6 +31,9 @@
 pub mod arm;
 pub mod azure_sql;
 pub mod choosing;
+#[cfg(feature = "azure-cosmos")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure-cosmos")))]
+pub mod cosmos;
 pub mod defaults;
 pub mod health;
 #[cfg(feature = "azure")]
