@@ -24,9 +24,8 @@ where
     /// use seawall::region::Region;
     ///
     /// let orders = Cosmos::builder("orders", ()).regions([Region::new("West US")?]).build()?;
-    /// let names: Vec<_> = orders.health().iter().map(|it| it.name().to_owned()).collect();
-    /// assert!(names.contains(&"orders/regions".to_owned()));
-    /// assert!(names.contains(&"orders/westus".to_owned()));
+    /// // Two breakers, the bulkhead, the regions together, and the one that was named.
+    /// assert_eq!(orders.health().len(), 5);
     /// # Ok::<(), seawall::error::InvalidConfig>(())
     /// ```
     #[must_use]

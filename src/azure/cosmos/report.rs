@@ -28,7 +28,6 @@ use crate::region::Region;
 /// assert!((report.charge() - 1.2).abs() < 1e-9);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-#[must_use]
 pub struct Report {
     status: Option<(u16, u16)>,
     requests: Vec<Request>,
@@ -100,6 +99,7 @@ impl Request {
 
 impl Report {
     /// Of a call of which nothing is known.
+    #[must_use]
     pub const fn new() -> Self {
         Self { status: None, requests: Vec::new(), retry_after: None }
     }
@@ -107,6 +107,7 @@ impl Report {
     /// What the SDK's diagnostics tell.
     ///
     /// Requests for metadata are left out: they change nothing, and cost nothing of the quota.
+    #[must_use]
     pub fn of(diagnostics: &DiagnosticsContext) -> Self {
         let requests = diagnostics.requests();
         let requests = requests.iter().filter(|it| it.pipeline_type().is_data_plane()).map(|it| {
@@ -122,6 +123,7 @@ impl Report {
     }
 
     /// Adds a request, in the order in which they were made.
+    #[must_use]
     pub fn request(mut self, request: Request) -> Self {
         self.requests.push(request);
         self
@@ -130,6 +132,7 @@ impl Report {
     /// How the operation ended, if it was the service or its client that ended it.
     ///
     /// Default: it worked, or the caller's own code failed.
+    #[must_use]
     pub const fn status(mut self, status: u16, sub_status: u16) -> Self {
         self.status = Some((status, sub_status));
         self
@@ -138,6 +141,7 @@ impl Report {
     /// When the service wants to be asked again.
     ///
     /// Default: it did not say.
+    #[must_use]
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self

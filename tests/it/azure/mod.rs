@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_types, reason = "a panic under a lock fails the test as well")]
 #![expect(clippy::unwrap_used, reason = "clippy sees tests only where they are marked as such")]
 
+#[cfg(feature = "azure-cosmos")]
+mod cosmos;
 #[cfg(feature = "azure")]
 mod credential;
 #[cfg(feature = "azure-imds")]
