@@ -233,7 +233,7 @@ async fn a_query_that_is_dropped_within_an_operation_poisons_nothing() {
 
     let again = pool
         .run(Safety::Idempotent, |mut sql: Sql| async move {
-            drop_when(&server, 2, sql.query("SELECT id FROM t", &[])).await;
+            drop_when(server, 2, sql.query("SELECT id FROM t", &[])).await;
             assert!(sql.is_broken());
             // It fails, where tiberius' own client would wait for ever.
             Ok::<_, Fault>(sql.query("SELECT id FROM t", &[]).await.is_err())
