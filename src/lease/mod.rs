@@ -29,7 +29,8 @@
 //! # What holds
 //!
 //! 1. No two candidates have a valid [`Term`] at the same time, as long as their clocks and the
-//!    store's run at the same rate, up to the [margin](Config::margin) within one lease.
+//!    store's run at the same rate, up to the [margin](Config::margin) within one lease, and the store
+//!    forgets no lease.
 //! 2. Epochs grow with every term, whatever is lost, doubled or late on the way.
 //! 3. What carries an epoch to a store with a [`Fence`] is refused once a later one was there: always,
 //!    also where the first law does not hold.
