@@ -246,6 +246,7 @@ fn defaults(has_one_host: bool) -> Settings {
 #[cfg(not(seawall_loom))]
 mod tests {
     use super::*;
+    use crate::telemetry::Measure;
 
     #[test]
     fn a_name_that_follows_the_primary_is_not_asked_again_and_again() {
@@ -279,6 +280,20 @@ mod tests {
         assert!(good().build().is_ok());
         let least = good().patience(zero).poll_interval(Duration::from_millis(10));
         assert!(least.handshake_timeout(Duration::from_millis(1)).build().is_ok());
+    }
+
+    #[test]
+    fn a_pool_is_measured_server_by_server() {
+        let pool = PgPool::builder("host=a,b".parse().unwrap()).name("orders").build().unwrap();
+        let mut connections = Vec::new();
+
+        pool.measure(&mut |level| {
+            if level.name() == "connections" {
+                connections.push(level.policy().to_owned());
+            }
+        });
+
+        assert_eq!(connections, ["orders/replica", "orders"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::circuit_breaker::CircuitBreaker;
 use crate::error::{Error, InvalidConfig};
 use crate::replay::{Safety, Verified};
 use crate::sync::Mutex;
-use crate::telemetry::Environment;
+use crate::telemetry::{Environment, Level, Measure};
 
 /// Connections to the primary of a PostgreSQL database, and to its replicas.
 ///
@@ -225,6 +225,23 @@ impl PgPool {
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.shared.primary.places()
+    }
+}
+
+/// The levels of its breakers and its budget, and how many places there are.
+impl Measure for PgPool {
+    fn measure(&self, sink: &mut dyn FnMut(Level)) {
+        let Shared { driver, primary, replica } = &*self.shared;
+        if let Some(budget) = driver.budget() {
+            budget.measure(sink);
+        }
+        for server in replica.iter().chain([primary]) {
+            if let Some(breaker) = server.breaker() {
+                breaker.measure(sink);
+            }
+            let places = f64::from(server.places());
+            sink(Level::gauge("database", server.name(), "connections", places));
+        }
     }
 }
 
