@@ -11,7 +11,7 @@ use azure_storage_blob::models::{
 };
 
 use super::judge::{exists, is_conflict, is_missing};
-use super::record::{Record, marks};
+use super::record::{Record, marks, of_the_primary};
 use crate::azure::Contract;
 use crate::error::BoxError;
 use crate::lease::{Claim, Epoch, Stale};
@@ -105,6 +105,7 @@ impl FencedBlob {
             }
             let options = BlobClientDownloadOptions {
                 if_match: Some(record.etag.clone()),
+                method_options: of_the_primary(),
                 ..BlobClientDownloadOptions::default()
             };
             match self.client.download(Some(options)).await {

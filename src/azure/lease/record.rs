@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use azure_core::http::Etag;
+use azure_core::http::{ClientMethodOptions, Etag};
 use azure_storage_blob::BlobClient;
 use azure_storage_blob::models::{
     BlobClientGetPropertiesOptions, BlobClientGetPropertiesResultHeaders, LeaseState,
 };
 
+use crate::azure::CallOptions;
+use crate::azure::storage::Location;
 use crate::error::BoxError;
 use crate::lease::Epoch;
 
@@ -24,6 +26,13 @@ pub(super) struct Record {
     others: HashMap<String, String>,
 }
 
+/// A read that a stack with a readable secondary keeps from there: what is behind tells of a term
+/// that is over.
+pub(super) fn of_the_primary() -> ClientMethodOptions<'static> {
+    let context = CallOptions::new().at(Location::Primary).into_context();
+    ClientMethodOptions { context }
+}
+
 impl Record {
     /// Reads it from the service. With a lease's id, the service refuses if that is not held.
     pub(super) async fn read(
@@ -32,6 +41,7 @@ impl Record {
     ) -> azure_core::Result<Result<Self, BoxError>> {
         let options = BlobClientGetPropertiesOptions {
             lease_id: lease.map(ToOwned::to_owned),
+            method_options: of_the_primary(),
             ..BlobClientGetPropertiesOptions::default()
         };
         let properties = client.get_properties(Some(options)).await?;

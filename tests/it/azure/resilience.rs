@@ -15,7 +15,7 @@ use seawall::azure::{CallOptions, Contract, Resilience, is_ambiguous};
 use seawall::error::Reject;
 use seawall::health::Verdict;
 use seawall::replay::{Safety, Verified};
-use seawall::{Reason, bulkhead, circuit_breaker, retry};
+use seawall::{Reason, bulkhead, circuit_breaker, retry, stack};
 use tokio::time::Instant;
 
 use super::pipeline::{Client, Turn, Wire, get, request, told};
@@ -140,16 +140,15 @@ async fn a_look_afterwards_decides_what_became_of_a_call() {
         headers.insert("etag", "\"7\"");
         RawResponse::from_bytes(StatusCode::Ok, headers, Vec::new())
     };
-    let looks: [(fn() -> Verified<()>, usize, Result<u16, bool>); 3] = [
-        (|| Verified::Executed(()), 1, Ok(200)),
-        (|| Verified::NotExecuted, 2, Ok(201)),
-        (|| Verified::Unknown, 1, Err(true)),
-    ];
-    for (look, sent, expected) in looks {
+    for (look, sent, expected) in [
+        (Verified::Executed(()), 1, Ok(200)),
+        (Verified::NotExecuted, 2, Ok(201)),
+        (Verified::Unknown, 1, Err(true)),
+    ] {
         let wire = Wire::turns([Turn::Reset, Turn::status(201)]);
         let (_, client) = wire.wrapped(&storage());
         let options = CallOptions::new().verify(move || async move {
-            match look() {
+            match look {
                 Verified::Executed(()) => Verified::Executed(found()),
                 Verified::NotExecuted => Verified::NotExecuted,
                 Verified::Unknown => Verified::Unknown,
@@ -181,7 +180,7 @@ async fn a_look_that_hangs_ends_with_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_costs_no_more_than_the_deadline() {
     let wire = Wire::turns([Turn::Hangs]);
-    let (_, client) = wire.wrapped(&storage().stack(|stack| stack.without_attempt_timeout()));
+    let (_, client) = wire.wrapped(&storage().stack(stack::Config::without_attempt_timeout));
     let context = CallOptions::new().deadline(Duration::from_secs(5)).into_context();
 
     let begin = Instant::now();

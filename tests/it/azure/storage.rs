@@ -12,7 +12,7 @@ use seawall::error::Reject;
 use seawall::health::Verdict;
 use seawall::telemetry::{Environment, Event, EventKind};
 use seawall::time::Clock;
-use seawall::{Reason, circuit_breaker};
+use seawall::{Reason, circuit_breaker, stack};
 use tokio::time::{Instant, sleep};
 
 use super::pipeline::{Client, Seen, Turn, Wire, get, request, told};
@@ -29,7 +29,7 @@ fn access() -> ReadAccess {
 
 fn account(access: ReadAccess) -> Config {
     // Without a breaker, so that the tests see what the places do by themselves.
-    Resilience::storage("orders").read_access(access).stack(|stack| stack.without_circuit_breaker())
+    Resilience::storage("orders").read_access(access).stack(stack::Config::without_circuit_breaker)
 }
 
 fn is_secondary(seen: &Seen) -> bool {
