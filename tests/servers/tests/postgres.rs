@@ -205,7 +205,8 @@ async fn a_commit_that_is_cut_off_is_executed_once_whether_it_arrives_or_not() {
             )
             .await
             .unwrap();
-        assert_eq!(looks.load(Ordering::Relaxed), 1, "{key}");
+        // What is not there is looked for once more, after the first wait.
+        assert!((1..=2).contains(&looks.load(Ordering::Relaxed)), "{key}");
         let executed = format!("SELECT count(*) FROM orders WHERE key = '{key}'");
         assert_eq!(number(&pool, &executed).await, 1, "{key}");
         assert_eq!(i64::from(left), number(&pool, "SELECT count::bigint FROM stock").await);
