@@ -26,12 +26,11 @@ use seawall_servers::Options;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let (url, _store) = match env::var("BLOB_SERVICE") {
-        Ok(url) => (Url::parse(&url)?, None),
-        Err(_) => {
-            let store = store(Options::default()).await?;
-            (store.account().sas(store.blobs()), Some(store))
-        }
+    let (url, _store) = if let Ok(url) = env::var("BLOB_SERVICE") {
+        (Url::parse(&url)?, None)
+    } else {
+        let store = store(Options::default()).await?;
+        (store.account().sas(store.blobs()), Some(store))
     };
 
     // The three lines. One handle for each thing that can fail by itself, for all its clients.
