@@ -103,7 +103,7 @@ fn client(url: &Url, client_options: ClientOptions) -> azure_core::Result<BlobCl
 async fn call(blob: &BlobClient) -> Result<Call, BoxError> {
     let (start, computed) = (Instant::now(), thread_time());
     let body = blob.download(None).await?.body.collect().await?;
-    let (computed, took) = (thread_time() - computed, start.elapsed());
+    let (computed, took) = (thread_time().saturating_sub(computed), start.elapsed());
     if body.len() != BODY.len() {
         return Err("another blob".into());
     }

@@ -70,5 +70,5 @@ async fn a_store_ends_with_a_process_that_is_killed() {
 async fn holds_a_store() {
     let azurite = Azurite::start(Options::default()).await.expect("there was one");
     println!("\nport {}", azurite.blob_port());
-    pending().await
+    pending::<()>().await;
 }
