@@ -1,5 +1,9 @@
 //! What the examples share: a transport, and a store where there is no account.
 
+/// What the README shows, word for word.
+#[expect(clippy::missing_errors_doc, reason = "the README is its documentation")]
+pub mod readme;
+
 use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,4 +36,13 @@ pub async fn store(options: Options) -> Result<Azurite, BoxError> {
         Command::new(installer).stdout(Stdio::null()).status()?;
     }
     Azurite::start(options).await.ok_or_else(|| "there is no azurite: install Node and npm".into())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_shows_what_compiles() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(include_str!("readme.rs")));
+    }
 }

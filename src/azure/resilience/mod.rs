@@ -5,21 +5,21 @@
 //! Three lines for any client of the SDK:
 //!
 //! ```
-//! use azure_security_keyvault_secrets::{SecretClient, SecretClientOptions};
-//! use seawall::azure::Resilience;
+//! # #[cfg(feature = "azure-storage")] {
 //! # use std::sync::Arc;
 //! # use azure_core::credentials::TokenCredential;
+//! use azure_storage_blob::{BlobServiceClient, BlobServiceClientOptions};
+//! use seawall::azure::Resilience;
 //! # fn wrap(credential: Arc<dyn TokenCredential>) -> Result<(), Box<dyn std::error::Error>> {
 //!
-//! let vault = Resilience::key_vault("settings").build()?;
-//! let options = SecretClientOptions { client_options: vault.client_options(), ..Default::default() };
-//! let client = SecretClient::new(
-//!     "https://settings.vault.azure.net",
-//!     vault.credential(credential),
-//!     Some(options),
-//! )?;
+//! let orders = Resilience::storage("orders").build()?;
+//! let options =
+//!     BlobServiceClientOptions { client_options: orders.client_options(), ..Default::default() };
+//! let url = "https://orders.blob.core.windows.net".parse()?;
+//! let client = BlobServiceClient::new(url, Some(orders.credential(credential)), Some(options))?;
 //! # let _ = client;
 //! # Ok(())
+//! # }
 //! # }
 //! ```
 //!
