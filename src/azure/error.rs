@@ -1,13 +1,18 @@
 //! The SDK's error as one that policies put their rejections into.
 
 use std::fmt;
+use std::iter::successors;
 
 use azure_core::Error;
 use azure_core::error::ErrorKind;
 
+use super::resilience::AMBIGUOUS;
 use crate::error::{Reject, Rejection};
 
 /// Whether `error` ended a call that may have taken effect, and that was not safe to repeat.
+///
+/// It may be an answer with the header `x-resilience-ambiguous`, or a failure without an answer; what
+/// was [added](azure_core::Error::with_context) to it later does not hide it.
 ///
 /// # Example
 ///
@@ -22,8 +27,19 @@ use crate::error::{Reject, Rejection};
 /// ```
 #[must_use]
 pub fn is_ambiguous(error: &Error) -> bool {
-    error.downcast_ref::<MayHaveRun>().is_some()
+    let chain = successors(Some(error), |error| error.downcast_ref::<Error>());
+    chain.take(MOST_SOURCES).any(|error| {
+        error.downcast_ref::<MayHaveRun>().is_some()
+            || matches!(
+                error.kind(),
+                ErrorKind::HttpResponse { raw_response: Some(answer), .. }
+                    if answer.headers().get_optional_str(&AMBIGUOUS).is_some()
+            )
+    })
 }
+
+/// An error whose sources go round in a circle must not hang a call.
+const MOST_SOURCES: usize = 32;
 
 /// Rejections are of kind [`ErrorKind::Other`], which no retry of the SDK takes for one that passes.
 ///
@@ -78,6 +94,9 @@ impl std::error::Error for MayHaveRun {
 
 #[cfg(all(test, not(seawall_loom)))]
 mod tests {
+    use azure_core::http::headers::Headers;
+    use azure_core::http::{RawResponse, StatusCode};
+
     use super::*;
     use crate::error::Reason;
 
@@ -88,6 +107,26 @@ mod tests {
         assert_eq!(error.kind(), &ErrorKind::Io);
         assert_eq!(error.to_string().matches("may have taken effect").count(), 1);
         assert!(error.to_string().contains("reset"));
+    }
+
+    #[test]
+    fn an_answer_that_is_marked_is_ambiguous_whatever_is_said_around_it() {
+        let answered = |headers: Headers| {
+            let raw = RawResponse::from_bytes(StatusCode::InternalServerError, headers, "");
+            let kind = ErrorKind::HttpResponse {
+                status: StatusCode::InternalServerError,
+                error_code: None,
+                raw_response: Some(Box::new(raw)),
+            };
+            Error::with_message(kind, "500").with_context("while appending")
+        };
+        let mut marked = Headers::new();
+        marked.insert(AMBIGUOUS, "true");
+
+        assert!(is_ambiguous(&answered(marked)));
+        assert!(!is_ambiguous(&answered(Headers::new())));
+        let lost = Error::with_message(ErrorKind::Io, "reset").ambiguous();
+        assert!(is_ambiguous(&lost.with_context("while appending")));
     }
 
     #[test]

@@ -8,7 +8,8 @@ pub(super) const ATTEMPTS: HeaderName = HeaderName::from_static("x-resilience-at
 /// The host that answered.
 pub(super) const SERVED_BY: HeaderName = HeaderName::from_static("x-resilience-served-by");
 /// There if nobody knows whether the call took effect.
-pub(super) const AMBIGUOUS: HeaderName = HeaderName::from_static("x-resilience-ambiguous");
+pub(in crate::azure) const AMBIGUOUS: HeaderName =
+    HeaderName::from_static("x-resilience-ambiguous");
 /// Up to when the secondary that answered has all that was written.
 pub(super) const LAST_SYNC: HeaderName = HeaderName::from_static("x-resilience-last-sync");
 

@@ -9,10 +9,12 @@ use azure_core::http::{AsyncRawResponse, Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::by_deadline;
 use super::journey::Journey;
 use super::judge::Judge;
 use crate::azure::policy::{Answering, PolicyCall};
 use crate::outcome::Classify;
+use crate::time::Clock;
 
 /// Stands between retry and what makes an attempt.
 ///
@@ -21,13 +23,14 @@ use crate::outcome::Classify;
 #[derive(Clone, Debug)]
 pub(super) struct AttemptLayer {
     pub(super) judge: Judge,
+    pub(super) clock: Clock,
 }
 
 impl<S> Layer<S> for AttemptLayer {
     type Service = Attempt<S>;
 
     fn layer(&self, inner: S) -> Attempt<S> {
-        Attempt { inner, judge: self.judge.clone() }
+        Attempt { inner, judge: self.judge.clone(), clock: self.clock.clone() }
     }
 }
 
@@ -35,6 +38,7 @@ impl<S> Layer<S> for AttemptLayer {
 pub(super) struct Attempt<S> {
     inner: S,
     judge: Judge,
+    clock: Clock,
 }
 
 impl<S> Service<PolicyCall> for Attempt<S>
@@ -55,7 +59,7 @@ where
     fn call(&mut self, call: PolicyCall) -> Answering {
         let fresh = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, fresh);
-        let judge = self.judge.clone();
+        let (judge, clock) = (self.judge.clone(), self.clock.clone());
         Box::pin(async move {
             let Some(journey) = Journey::of(&call).cloned() else {
                 return inner.call(call).await;
@@ -73,10 +77,11 @@ where
             if judge.may_have_run(result.as_ref()) {
                 journey.set_may_have_run();
             }
-            if let Some(mut stream) = stream
-                && stream.reset().await.is_err()
-            {
-                journey.lose_body();
+            if let Some(mut stream) = stream {
+                let reset = by_deadline(stream.reset(), journey.deadline, &clock).await;
+                if !matches!(reset, Some(Ok(()))) {
+                    journey.lose_body();
+                }
             }
             result
         })

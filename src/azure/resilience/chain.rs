@@ -33,7 +33,7 @@ pub(super) struct Materials {
 /// The deadline is around all of it, see [`Journey`](super::Journey).
 pub(super) fn build(materials: Materials) -> Erased {
     let Materials { contract, parts, breakers, accounts, hold, policy } = materials;
-    let judge = Judge(contract);
+    let (judge, clock) = (Judge(contract), hold.clock.clone());
     let by_authority =
         breakers.map(|breakers| breakers.by(|call: &PolicyCall| authority(call.request().url())));
     let breaker = GateLayer::new(by_authority).classify(judge.clone());
@@ -42,7 +42,7 @@ pub(super) fn build(materials: Materials) -> Erased {
     let rate = GateLayer::new(parts.rate).classify(judge.clone());
     let attempt = parts.attempt.layer().layer(hold.layer(Next::new()));
     let placed = route.layer(breaker.layer(attempt));
-    erase(rate.layer(retry.layer(AttemptLayer { judge }.layer(placed))))
+    erase(rate.layer(retry.layer(AttemptLayer { judge, clock }.layer(placed))))
 }
 
 /// Whether retry may look at a call with this outcome again.

@@ -14,7 +14,7 @@ use futures_util::Stream;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::code::named;
+use super::failure::{is_failure, told};
 use super::journey::Journey;
 use crate::azure::policy::{Answering, PolicyCall};
 use crate::bulkhead::{Bulkhead, Permit};
@@ -70,7 +70,14 @@ where
             let permit = permit.map_err(Error::reject)?;
             let method = call.request().method();
             let deadline = Journey::of(&call).map(|journey| journey.deadline);
-            let response = named(inner.call(call).await?).await?;
+            let response = inner.call(call).await?;
+            if is_failure(response.status()) {
+                // It holds no place: it is kept while others are waited for and asked.
+                return Ok(match told(response).await {
+                    (response, true) => response,
+                    (response, false) => layer.guard(response, None, deadline),
+                });
+            }
             match length(method, &response) {
                 Some(length) if length <= layer.keep_up_to => read(response, length).await,
                 _ => Ok(layer.guard(response, permit, deadline)),

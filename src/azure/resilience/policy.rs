@@ -12,7 +12,7 @@ use super::answer::{AMBIGUOUS, ATTEMPTS, LAST_SYNC, SERVED_BY, with_headers};
 use super::chain::Answer;
 use super::journey::Journey;
 use super::options::{CallOptions, Verify};
-use super::{Shared, context};
+use super::{Shared, by_deadline, context};
 use crate::azure::error::is_ambiguous;
 use crate::azure::policy::PolicyCall;
 use crate::replay::Verified;
@@ -90,6 +90,9 @@ impl ResiliencePolicy {
             }
             Verified::NotExecuted => {
                 let mut again = call;
+                if journey.has_lost_body() || !self.put_back(&mut again, journey).await {
+                    return answer.map(|answer| tell(answer, journey));
+                }
                 let options = CallOptions { verify: None, ..journey.options.clone() };
                 let second = Journey::again(journey, options, next);
                 again.context_mut().insert(Arc::clone(&second));
@@ -113,13 +116,20 @@ impl ResiliencePolicy {
         })
     }
 
+    /// Whether the body is at its start again.
+    async fn put_back(&self, call: &mut PolicyCall, journey: &Journey) -> bool {
+        let reset = call.request_mut().body_mut().reset();
+        let reset = by_deadline(reset, journey.deadline, &self.shared.clock).await;
+        matches!(reset, Some(Ok(())))
+    }
+
     /// Looks within what is left of the call's time.
     async fn look(
         &self,
         verify: &Verify,
         journey: &Journey,
     ) -> Verified<azure_core::http::RawResponse> {
-        let look = self.shared.by_deadline(verify.look(), journey.deadline).await;
+        let look = by_deadline(verify.look(), journey.deadline, &self.shared.clock).await;
         look.unwrap_or(Verified::Unknown)
     }
 }

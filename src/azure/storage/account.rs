@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use azure_core::http::headers::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use azure_core::http::{Context, Method, Url};
 
 use super::ReadAccess;
 use super::core::{Core, Moved, Params};
+use super::host::account_of;
 use super::place::Location;
 use super::probe;
 use super::sync::LastSync;
+use crate::azure::contract::Contract;
 use crate::azure::policy::PolicyCall;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::gate::Keyed;
@@ -23,12 +26,15 @@ use crate::time::{Clock, Instant};
 pub(in crate::azure) struct Accounts {
     pub(super) settings: ReadAccess,
     pub(super) clock: Clock,
+    pub(super) contract: Contract,
     breakers: Option<Keyed<String, CircuitBreaker>>,
     emitter: Emitter,
     known: Mutex<HashMap<String, Arc<Account>>>,
 }
 
-/// More than this many at once are not told apart from each other.
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// Further ones are served by their primary alone.
 const MOST_ACCOUNTS: usize = 64;
 
 impl Accounts {
@@ -36,20 +42,26 @@ impl Accounts {
         settings: ReadAccess,
         breakers: Option<Keyed<String, CircuitBreaker>>,
         emitter: Emitter,
+        contract: Contract,
         clock: Clock,
     ) -> Arc<Self> {
-        Arc::new(Self { settings, clock, breakers, emitter, known: Mutex::default() })
+        Arc::new(Self { settings, clock, contract, breakers, emitter, known: Mutex::default() })
     }
 
-    pub(super) fn of(self: &Arc<Self>, key: &str) -> Arc<Account> {
+    /// That of `url`. `None` if there are too many.
+    pub(super) fn of(self: &Arc<Self>, url: &Url) -> Option<Arc<Account>> {
+        let key = account_of(url, &self.settings.twins);
         let mut known = self.known.lock();
-        if let Some(account) = known.get(key) {
-            return Arc::clone(account);
+        if let Some(account) = known.get(&key) {
+            return Some(Arc::clone(account));
         }
-        let key = if known.len() < MOST_ACCOUNTS { key } else { OTHERS };
-        let account = known.entry(key.to_owned()).or_insert_with(|| {
+        if known.len() >= MOST_ACCOUNTS {
+            return None;
+        }
+        let account = known.entry(key.clone()).or_insert_with(|| {
             Arc::new(Account {
-                key: key.to_owned(),
+                key,
+                authority: authority(url),
                 accounts: Arc::downgrade(self),
                 core: Mutex::default(),
                 is_away: AtomicBool::new(false),
@@ -61,7 +73,7 @@ impl Accounts {
                 is_polling: AtomicBool::new(false),
             })
         });
-        Arc::clone(account)
+        Some(Arc::clone(account))
     }
 
     pub(in crate::azure) fn status(&self) -> Vec<Status> {
@@ -70,20 +82,19 @@ impl Accounts {
     }
 }
 
-const OTHERS: &str = "others";
-
 /// The two places of one account.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) key: String,
+    key: String,
+    authority: String,
     pub(super) accounts: Weak<Accounts>,
     core: Mutex<Core>,
     /// That the core says so, for who has no time to ask it.
     is_away: AtomicBool,
     secondary_gone_until: Mutex<Option<Instant>>,
     pub(super) last_sync: Mutex<Option<LastSync>>,
-    /// A read of the primary, to be made again as a probe.
-    template: Mutex<Option<PolicyCall>>,
+    /// A call of the primary, to be made again as a probe, and when it was kept.
+    template: Mutex<Option<(Instant, PolicyCall)>>,
     pub(super) is_probing: AtomicBool,
     #[cfg(feature = "azure-storage")]
     pub(super) is_polling: AtomicBool,
@@ -116,26 +127,22 @@ impl Account {
         }
     }
 
-    /// Keeps a read for probes, without what its caller said of it.
-    pub(super) fn remember(&self, call: &PolicyCall) {
+    /// Keeps a call for probes, without what its caller said of it. A newer one takes its place now
+    /// and then, as signatures in addresses end.
+    pub(super) fn remember(&self, call: &PolicyCall, accounts: &Accounts) {
+        let now = accounts.clock.now();
         let mut template = self.template.lock();
-        if template.is_none() {
-            let mut call = call.clone();
-            *call.context_mut() = Context::new();
-            *template = Some(call);
+        let is_fresh = template
+            .as_ref()
+            .is_some_and(|(kept, _)| now.since(*kept) < accounts.settings.sync_interval);
+        if !is_fresh {
+            *template = Some((now, as_probe(call)));
         }
     }
 
-    /// The read that was kept.
-    pub(super) fn template(&self) -> Option<PolicyCall> {
-        self.template.lock().clone()
-    }
-
-    /// The cheapest request that shows whether the primary answers: the head of what was read.
+    /// The cheapest request that shows whether the primary answers: the head of what was called.
     pub(super) fn probe(&self) -> Option<PolicyCall> {
-        let mut call = self.template()?;
-        call.request_mut().set_method(Method::Head);
-        Some(call)
+        self.template.lock().as_ref().map(|(_, call)| call.clone())
     }
 
     pub(super) fn observe(self: &Arc<Self>, accounts: &Accounts, is_well: bool) {
@@ -162,7 +169,7 @@ impl Account {
         };
         if moved == Some(Moved::Back) {
             if let Some(breakers) = &accounts.breakers
-                && let Some(breaker) = breakers.get(self.key.as_str())
+                && let Some(breaker) = breakers.get(self.authority.as_str())
             {
                 breaker.reset();
             }
@@ -180,6 +187,18 @@ impl Account {
             last_sync: self.last_sync.lock().clone(),
         }
     }
+}
+
+fn as_probe(call: &PolicyCall) -> PolicyCall {
+    let mut call = call.clone();
+    *call.context_mut() = Context::new();
+    let request = call.request_mut();
+    request.set_method(Method::Head);
+    request.set_body(Vec::new());
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_MD5] {
+        let _ = request.headers_mut().remove(name);
+    }
+    call
 }
 
 fn changed(from: Location, to: Location) -> EventKind {
@@ -209,7 +228,8 @@ impl ReadAccess {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// The primary's host, with its port if it has one of its own.
+    /// The primary's host, with its port if it has one of its own, and with the account's name where
+    /// that stands in the path.
     pub account: String,
     /// Where reads begin.
     pub reads_from: Location,

@@ -55,7 +55,16 @@ impl ReadAccess {
     /// The secondary of `primary` is at `secondary`: for names of one's own, and for other
     /// accounts that hold the same data and take the same credential. Can be called several times;
     /// the longest address that fits counts.
-    pub fn endpoints(mut self, primary: Url, secondary: Url) -> Self {
+    ///
+    /// Only scheme, host, port and path are kept: a signature is no part of where something is.
+    pub fn endpoints(mut self, mut primary: Url, mut secondary: Url) -> Self {
+        for url in [&mut primary, &mut secondary] {
+            url.set_query(None);
+            url.set_fragment(None);
+            // Fails for addresses without a host, which `build` refuses.
+            let _ = url.set_password(None);
+            let _ = url.set_username("");
+        }
         self.twins.push(Twin { primary, secondary });
         self
     }

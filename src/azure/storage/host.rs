@@ -2,6 +2,8 @@
 
 use azure_core::http::Url;
 
+use super::account::authority;
+
 /// Two addresses of the same data.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Twin {
@@ -34,6 +36,32 @@ pub(super) fn secondary_of(url: &Url, twins: &[Twin]) -> Option<Url> {
     let account = suffixed(account).filter(|_| !account.is_empty())?;
     moved.set_path(&format!("/{account}{rest}"));
     Some(moved)
+}
+
+/// What has a state of its own: host and port, with the account where that stands in the path.
+pub(super) fn account_of(url: &Url, twins: &[Twin]) -> String {
+    let authority = authority(url);
+    let fitting = twins.iter().filter(|twin| is_below(url, &twin.primary));
+    let path = match fitting.map(|twin| twin.primary.path()).max_by_key(|path| path.len()) {
+        Some(path) => path.trim_end_matches('/'),
+        None if url.domain().is_some_and(|domain| domain.contains('.')) => "",
+        None => {
+            let path = url.path();
+            let end = path.get(1..).and_then(|rest| rest.find('/')).map_or(path.len(), |at| at + 1);
+            &path[..end]
+        }
+    };
+    format!("{authority}{path}")
+}
+
+/// Whether a read changes something after all: a queue's messages that are received are hidden for a
+/// while.
+pub(super) fn receives_messages(url: &Url) -> bool {
+    let is_queue = url.domain().is_none_or(|domain| {
+        !domain.contains('.') || domain.split('.').any(|label| label == "queue")
+    });
+    let peeks = url.query_pairs().any(|(name, value)| name == "peekonly" && value == "true");
+    is_queue && !peeks && url.path().trim_end_matches('/').ends_with("/messages")
 }
 
 /// The root of the service that `url` belongs to: what its statistics are asked from.
@@ -107,6 +135,39 @@ mod tests {
             assert_eq!(secondary_of(&url(secondary), &[]), None, "{secondary}");
         }
         assert_eq!(secondary_of(&url("http://127.0.0.1/"), &[]), None);
+    }
+
+    #[test]
+    fn an_account_is_a_host_or_a_path() {
+        let twins = [Twin {
+            primary: url("https://a.example.net/one/"),
+            secondary: url("https://b.example.net"),
+        }];
+        for (address, account) in [
+            ("https://a.blob.core.windows.net/c/b?x=1", "a.blob.core.windows.net"),
+            ("http://a.blob.core.windows.net:11000/c", "a.blob.core.windows.net:11000"),
+            ("http://127.0.0.1:10000/a/c/b", "127.0.0.1:10000/a"),
+            ("http://127.0.0.1:10000/a", "127.0.0.1:10000/a"),
+            ("http://127.0.0.1:10000/", "127.0.0.1:10000/"),
+            ("https://a.example.net/one/c", "a.example.net/one"),
+            ("https://a.example.net/two/c", "a.example.net"),
+        ] {
+            assert_eq!(account_of(&url(address), &twins), account, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_received_from_a_queue_is_hidden_from_others() {
+        for (address, receives) in [
+            ("https://a.queue.core.windows.net/q/messages", true),
+            ("https://a.queue.core.windows.net/q/messages/?numofmessages=3", true),
+            ("https://a.queue.core.windows.net/q/messages?peekonly=true", false),
+            ("https://a.queue.core.windows.net/q?comp=metadata", false),
+            ("https://a.blob.core.windows.net/c/messages", false),
+            ("http://127.0.0.1:10001/a/q/messages", true),
+        ] {
+            assert_eq!(receives_messages(&url(address)), receives, "{address}");
+        }
     }
 
     #[test]

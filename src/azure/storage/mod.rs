@@ -3,15 +3,17 @@
 //! [`ReadAccess`] makes the calls of a [`Resilience`](super::Resilience) use the secondary, on
 //! these terms:
 //!
-//! - only `GET` and `HEAD` go there, never a write;
+//! - only `GET` and `HEAD` go there, never a write, and never a queue's messages that are received;
 //! - a read that the primary fails is made at the secondary at once, in the same attempt;
-//! - a `404` or `412` of the secondary is no answer, for it may only be behind: the primary is asked,
-//!   and the secondary no more for this call;
-//! - after some failures in a row, reads begin at the secondary. Probes in the background ask the
+//! - a `404` or `412` of the secondary is no answer, for it may only be behind, nor is that it refuses
+//!   (`401`, `403`, `409`, `416`): the primary is asked, and the secondary no more for this call;
+//! - after some calls in a row that the primary failed, or that its breaker turned away, reads begin at the secondary. Probes in the background ask the
 //!   primary meanwhile, and only when it has answered all of them for the
 //!   [hold](ReadAccess::hold), reads go back: a primary that flaps is held longer each time;
 //! - a secondary whose name has vanished, as after a failover of the account, is left alone;
-//! - calls can be told to [stay together](Pin), or to go to [one place](Location).
+//! - calls can be told to [stay together](Pin), or to go to [one place](Location). Nobody else knows
+//!   that they belong together: give pages of a list, a copy and the looks at it, and a condition and
+//!   what it was made from one [`Pin`].
 //!
 //! The host is rewritten above the SDK's own signing, so that each attempt is signed for where it
 //! goes. Answers say in `x-resilience-served-by` who gave them, and with the feature `azure-storage`
@@ -60,7 +62,11 @@ fn is_unknown_name(error: &azure_core::Error) -> bool {
     // No client has a type for it: the resolver of the C library ends up as text.
     chain.take(MOST_SOURCES).any(|error| {
         let text = error.to_string();
-        text.contains("failed to lookup address information") || text.contains("dns error")
+        // A resolver that is down says "temporary failure" or "try again".
+        let has = |part| text.contains(part);
+        has("failed to lookup address information")
+            && !has("Temporary failure")
+            && !has("try again")
     })
 }
 

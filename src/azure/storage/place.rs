@@ -106,4 +106,6 @@ pub(in crate::azure) struct Visit {
     pub(in crate::azure) last_sync: Option<String>,
     /// The secondary does not have what is asked for, and is not asked again.
     pub(super) secondary_is_over: bool,
+    /// This call has been counted among those that the primary failed.
+    pub(super) primary_has_failed: bool,
 }

@@ -1,41 +1,39 @@
 //! Asks a primary that has failed whether it is back.
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
-use azure_core::http::{AsyncRawResponse, StatusCode};
+use azure_core::http::AsyncRawResponse;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
-use super::account::Account;
-use crate::azure::policy::{Next, PolicyCall};
+use super::account::{Account, Accounts};
+use crate::azure::policy::Next;
+use crate::azure::resilience::by_deadline;
+use crate::outcome::Outcome;
 use crate::sync::Ordering;
 use crate::time::{Clock, Timer};
 
 /// Probes the primary of `account` in the background until reads go back to it, or the last client
-/// is dropped. One task per account.
+/// is dropped. One task per account; if it ends with its runtime, the next call begins another.
 pub(super) fn begin(account: &Arc<Account>) {
     let Ok(runtime) = Handle::try_current() else { return };
-    if account.is_probing.swap(true, Ordering::Relaxed) {
+    if account.is_probing.swap(true, Ordering::SeqCst) {
         return;
     }
-    let account = Arc::downgrade(account);
+    let probing = Probing(Arc::downgrade(account));
     drop(runtime.spawn(async move {
-        while let Some(held) = account.upgrade() {
+        while let Some(held) = probing.0.upgrade() {
             let Some(accounts) = held.accounts.upgrade() else { return };
             if !held.is_away() {
-                held.is_probing.store(false, Ordering::Relaxed);
-                // Between the look and the store it may have gone away again.
-                if !held.is_away() || held.is_probing.swap(true, Ordering::Relaxed) {
-                    return;
-                }
+                return;
             }
             if let Some(call) = held.probe() {
                 let sent = accounts.clock.now();
-                let is_well = answers(call, accounts.settings.probe_timeout, &accounts.clock).await;
+                let end = sent + accounts.settings.probe_timeout;
+                let answer = by_deadline(Next::new().call(call), end, &accounts.clock).await;
+                let is_well = matches!(&answer, Some(Ok(answer)) if is_well(answer, &accounts));
                 held.probed(&accounts, is_well, sent);
             }
             let (interval, clock) = (accounts.settings.probe_interval, accounts.clock.clone());
@@ -46,32 +44,21 @@ pub(super) fn begin(account: &Arc<Account>) {
     }));
 }
 
-/// Whether a request is answered in time, by a server that is well: what it thinks of the request
-/// does not matter.
-async fn answers(call: PolicyCall, within: Duration, clock: &Clock) -> bool {
-    let answer = bounded(call, within, clock).await;
-    answer.is_some_and(|answer| {
-        let status = answer.status();
-        !status.is_server_error() && status != StatusCode::TooManyRequests
-    })
+/// The task that probes. However it ends, another one may begin.
+struct Probing(Weak<Account>);
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        if let Some(account) = self.0.upgrade() {
+            account.is_probing.store(false, Ordering::SeqCst);
+        }
+    }
 }
 
-/// The answer to `call`, past all policies of ours, if it comes in time.
-pub(super) async fn bounded(
-    call: PolicyCall,
-    within: Duration,
-    clock: &Clock,
-) -> Option<AsyncRawResponse> {
-    let mut timer = Timer::idle();
-    let mut answer = Next::new().call(call);
-    let end = clock.now() + within;
-    poll_fn(|cx| {
-        if let Poll::Ready(answer) = Pin::new(&mut answer).poll(cx) {
-            return Poll::Ready(answer.ok());
-        }
-        timer.poll_until(end, clock, cx).map(|()| None)
-    })
-    .await
+/// Whether the service that answered is well: what it thinks of the request does not matter.
+fn is_well(answer: &AsyncRawResponse, accounts: &Accounts) -> bool {
+    let outcome = accounts.contract.judge(answer.status(), answer.headers(), SystemTime::now());
+    matches!(outcome, Outcome::Success | Outcome::Permanent)
 }
 
 async fn wait(time: Duration, clock: &Clock) {

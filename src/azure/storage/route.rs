@@ -11,9 +11,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::account::{Account, Accounts, authority};
-use super::host::secondary_of;
+use super::host::{receives_messages, secondary_of};
 use super::place::{Location, Pin};
-use super::{is_unknown_name, sync};
+use super::{is_unknown_name, probe, sync};
 use crate::azure::policy::{Answering, PolicyCall};
 use crate::azure::resilience::{Journey, Judge, ready_call};
 use crate::error::{Reason, Reject, Rejection};
@@ -64,10 +64,10 @@ where
         Box::pin(async move {
             let url = call.request().url();
             let twin = layer.accounts.as_ref().and_then(|accounts| {
-                Some((accounts, secondary_of(url, &accounts.settings.twins)?))
+                let secondary = secondary_of(url, &accounts.settings.twins)?;
+                Some((accounts, secondary, accounts.of(url)?))
             });
-            if let Some((accounts, secondary)) = twin {
-                let account = accounts.of(&authority(url));
+            if let Some((accounts, secondary, account)) = twin {
                 let trip = Trip { accounts, account, secondary, layer: &layer };
                 return trip.make(&mut inner, call).await;
             }
@@ -115,7 +115,13 @@ impl Trip<'_> {
         let journey = Journey::of(&call).cloned();
         let place = journey.as_ref().and_then(|journey| journey.options.place());
         let pinned = place.and_then(Pin::location);
-        let is_read = matches!(call.request().method(), Method::Get | Method::Head);
+        let is_read = matches!(call.request().method(), Method::Get | Method::Head)
+            && !receives_messages(call.request().url());
+        self.account.remember(&call, self.accounts);
+        if self.account.is_away() {
+            // As a rule it runs already; where it could not begin or was ended, it does now.
+            probe::begin(&self.account);
+        }
         let heard = if !is_read {
             if self.accounts.settings.refuse_writes && self.account.is_away() {
                 return Err(Error::reject(Rejection::new(self.layer.policy, Reason::ReadOnly)));
@@ -124,7 +130,6 @@ impl Trip<'_> {
         } else if let Some(location) = pinned {
             self.ask(inner, call, location).await
         } else {
-            self.account.remember(&call);
             sync::refresh(&self.account);
             self.read(inner, call, journey.as_deref()).await
         };
@@ -151,9 +156,9 @@ impl Trip<'_> {
         let (first, second) = self.order(&call, journey);
         let heard = self.ask(inner, call.clone(), first).await;
         let Some(second) = second.filter(|_| heard.calls_for_another()) else { return heard };
-        self.settle(&heard, journey);
         let other = self.ask(inner, call, second).await;
-        self.settle(&other, journey);
+        self.settle(&heard, &other, journey);
+        self.settle(&other, &heard, journey);
         let (primary, secondary) =
             if first == Location::Primary { (heard, other) } else { (other, heard) };
         // The primary's word counts, unless it has none and the secondary does.
@@ -178,11 +183,12 @@ impl Trip<'_> {
     }
 
     /// Remembers that the secondary is of no use to this call.
-    fn settle(&self, heard: &Heard, journey: Option<&Journey>) {
+    fn settle(&self, heard: &Heard, other: &Heard, journey: Option<&Journey>) {
         if heard.location == Location::Primary {
             return;
         }
-        let is_gone = heard.result.as_ref().is_err_and(is_unknown_name);
+        // With both names unknown, it is the resolver that is not well.
+        let is_gone = heard.is_unknown_name() && !other.is_unknown_name();
         if is_gone {
             self.account.lose_secondary(self.accounts);
         }
@@ -201,19 +207,36 @@ impl Trip<'_> {
             *call.request_mut().url_mut() = self.secondary.clone();
         }
         let host = authority(call.request().url());
+        let journey = Journey::of(&call).cloned();
         let result = ready_call(inner, call).await;
         let said = self.understand(location, &result);
         if location == Location::Primary {
-            match said {
-                Said::Answer => self.account.observe(self.accounts, true),
-                // One that has too much to do is not gone.
-                Said::Failure if self.is_down(&result) => {
-                    self.account.observe(self.accounts, false);
-                }
-                Said::Failure | Said::Nothing => {}
-            }
+            self.observe(said, &result, journey.as_deref());
         }
         Heard { location, host, result, said }
+    }
+
+    /// Counts what the primary did, once per call.
+    fn observe(
+        &self,
+        said: Said,
+        result: &Result<AsyncRawResponse, Error>,
+        journey: Option<&Journey>,
+    ) {
+        let is_well = match said {
+            Said::Answer => true,
+            // One that has too much to do is not gone; one that its breaker guards from us may be.
+            Said::Failure if self.layer.judge.classify(result.as_ref()).is_failure() => false,
+            Said::Nothing if is_rejected_for(result, Reason::CircuitOpen) => false,
+            Said::Failure | Said::Nothing => return,
+        };
+        let has_failed = journey.is_some_and(|journey| {
+            let mut visit = journey.visit.lock();
+            mem::replace(&mut visit.primary_has_failed, !is_well)
+        });
+        if is_well || !has_failed {
+            self.account.observe(self.accounts, is_well);
+        }
     }
 
     fn understand(&self, location: Location, result: &Result<AsyncRawResponse, Error>) -> Said {
@@ -222,7 +245,15 @@ impl Trip<'_> {
         }
         if location == Location::Secondary
             && let Ok(answer) = result
-            && matches!(answer.status(), StatusCode::NotFound | StatusCode::PreconditionFailed)
+            && matches!(
+                answer.status(),
+                StatusCode::Unauthorized
+                    | StatusCode::Forbidden
+                    | StatusCode::NotFound
+                    | StatusCode::Conflict
+                    | StatusCode::PreconditionFailed
+                    | StatusCode::RequestedRangeNotSatisfiable
+            )
         {
             return Said::Nothing;
         }
@@ -231,13 +262,13 @@ impl Trip<'_> {
             _ => Said::Answer,
         }
     }
-
-    fn is_down(&self, result: &Result<AsyncRawResponse, Error>) -> bool {
-        self.layer.judge.classify(result.as_ref()).is_failure()
-    }
 }
 
 impl Heard {
+    fn is_unknown_name(&self) -> bool {
+        self.result.as_ref().is_err_and(is_unknown_name)
+    }
+
     /// Whether the other place is to be asked.
     fn calls_for_another(&self) -> bool {
         let rejection = self.result.as_ref().err().and_then(Reject::rejection);
@@ -255,6 +286,11 @@ impl Heard {
 fn is_local(result: &Result<AsyncRawResponse, Error>) -> bool {
     let rejection = result.as_ref().err().and_then(Reject::rejection);
     rejection.is_some_and(|rejection| !rejection.reason().reached_service())
+}
+
+fn is_rejected_for(result: &Result<AsyncRawResponse, Error>, reason: Reason) -> bool {
+    let rejection = result.as_ref().err().and_then(Reject::rejection);
+    rejection.is_some_and(|rejection| rejection.reason() == reason)
 }
 
 /// Whether the read names a lease, which only the primary knows.

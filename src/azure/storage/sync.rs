@@ -48,16 +48,19 @@ mod with_storage {
     use std::sync::Arc;
 
     use azure_core::http::headers::{ACCEPT, HeaderName};
-    use azure_core::http::{Body, Method, Request, StatusCode, Url};
+    use azure_core::http::{Method, Request, StatusCode, Url};
     use azure_core::time::{OffsetDateTime, parse_rfc7231};
     use azure_core::xml::from_xml;
+    use futures_util::StreamExt;
     use serde::Deserialize;
     use tokio::runtime::Handle;
+    use tower_service::Service;
 
     use super::LastSync;
-    use crate::azure::policy::PolicyCall;
+    use crate::azure::policy::{Next, PolicyCall};
+    use crate::azure::resilience::by_deadline;
     use crate::azure::storage::account::{Account, Accounts};
-    use crate::azure::storage::{host, probe};
+    use crate::azure::storage::host;
     use crate::sync::Ordering;
 
     pub(in crate::azure::storage) fn refresh(account: &Arc<Account>) {
@@ -69,23 +72,35 @@ mod with_storage {
         if is_fresh || !account.has_secondary(&accounts.clock) {
             return;
         }
-        let (Ok(runtime), Some(call)) = (Handle::try_current(), account.template()) else { return };
-        if account.is_polling.swap(true, Ordering::Relaxed) {
+        let (Ok(runtime), Some(call)) = (Handle::try_current(), account.probe()) else { return };
+        if account.is_polling.swap(true, Ordering::SeqCst) {
             return;
         }
-        let account = Arc::clone(account);
+        let polling = Polling(Arc::clone(account));
         drop(runtime.spawn(async move {
-            let said = ask(call, &accounts).await;
+            let account = &polling.0;
+            let end = accounts.clock.now() + accounts.settings.probe_timeout;
+            let said = by_deadline(ask(call, &accounts), end, &accounts.clock).await.flatten();
             let mut last = account.last_sync.lock();
             let (time, status) = said.unwrap_or_else(|| {
                 // What was known stays true: it only gets older.
                 (last.as_ref().and_then(|last| last.time), "unknown".to_owned())
             });
             *last = Some(LastSync { time, status, asked: now });
-            drop(last);
-            account.is_polling.store(false, Ordering::Relaxed);
         }));
     }
+
+    /// The task that asks. However it ends, another one may begin.
+    struct Polling(Arc<Account>);
+
+    impl Drop for Polling {
+        fn drop(&mut self) {
+            self.0.is_polling.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// More than this of an answer is not read.
+    const MOST_BYTES: usize = 64 << 10;
 
     /// The request `call` made into one for the statistics of the secondary.
     fn request(call: &PolicyCall, accounts: &Accounts) -> Option<Request> {
@@ -126,13 +141,19 @@ mod with_storage {
         accounts: &Accounts,
     ) -> Option<(Option<OffsetDateTime>, String)> {
         *call.request_mut() = request(&call, accounts)?;
-        call.request_mut().set_body(Body::from(Vec::new()));
-        let answer = probe::bounded(call, accounts.settings.probe_timeout, &accounts.clock).await?;
-        let (status, _, body) = answer.deconstruct();
+        let answer = Next::new().call(call).await.ok()?;
+        let (status, _, mut body) = answer.deconstruct();
         if status != StatusCode::Ok {
             return None;
         }
-        parse(&body.collect().await.ok()?)
+        let mut whole = Vec::new();
+        while let Some(bytes) = body.next().await {
+            whole.extend_from_slice(&bytes.ok()?);
+            if whole.len() > MOST_BYTES {
+                return None;
+            }
+        }
+        parse(&whole)
     }
 
     #[derive(Deserialize)]

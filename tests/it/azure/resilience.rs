@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::Headers;
 use azure_core::http::{Body, Method, RawResponse, StatusCode};
@@ -13,7 +14,7 @@ use azure_core::stream::{BytesStream, SeekableStream};
 use futures_util::StreamExt;
 use seawall::azure::{CallOptions, Contract, Resilience, is_ambiguous};
 use seawall::error::Reject;
-use seawall::health::Verdict;
+use seawall::health::{Registry, Verdict};
 use seawall::replay::{Safety, Verified};
 use seawall::{Reason, bulkhead, circuit_breaker, retry, stack};
 use tokio::time::Instant;
@@ -87,6 +88,7 @@ async fn what_is_not_safe_to_repeat_is_sent_once_and_is_told_to_be_unknown() {
     let (_, client) = wire.wrapped(&storage());
     let error = client.send(request(Method::Put, APPEND)).await.unwrap_err();
     assert_eq!(told(headers_of(&error), "x-resilience-ambiguous"), Some("true"));
+    assert!(is_ambiguous(&error));
     assert_eq!(wire.count(), 1);
 
     // What certainly was not executed may be sent again whatever it is.
@@ -249,6 +251,107 @@ async fn a_stream_that_can_not_be_put_back_ends_the_call_with_the_answer_that_it
 
     assert_eq!(status_of(&result), Some(StatusCode::ServiceUnavailable));
     assert_eq!(wire.count(), 1);
+}
+
+/// A stream over something that does not answer when it is to be read again.
+#[derive(Clone, Debug)]
+struct Stuck(BytesStream);
+
+impl futures_util::AsyncRead for Stuck {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+#[async_trait::async_trait]
+impl SeekableStream for Stuck {
+    async fn reset(&mut self) -> azure_core::Result<()> {
+        std::future::pending().await
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.0.len()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_hangs_when_it_is_put_back_ends_the_call_at_its_deadline() {
+    let wire = Wire::turns([Turn::status(503), Turn::status(201)]);
+    let (_, client) = wire.wrapped(&storage());
+    let context = CallOptions::new().deadline(Duration::from_secs(5)).into_context();
+
+    let begin = Instant::now();
+    let result = client.send_in(&context, upload(Stuck(BytesStream::new("two shirts")))).await;
+
+    assert_eq!(status_of(&result), Some(StatusCode::ServiceUnavailable));
+    assert_eq!((begin.elapsed(), wire.count()), (Duration::from_secs(5), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_not_executed_is_not_made_again_without_its_body() {
+    let wire = Wire::turns([Turn::Reset, Turn::status(201)]);
+    let (_, client) = wire.wrapped(&storage());
+    let options =
+        CallOptions::new().safety(Safety::Unsafe).verify(|| async { Verified::NotExecuted });
+
+    let once = upload(Once(BytesStream::new("two shirts")));
+    let error = client.send_in(&options.clone().into_context(), once).await.unwrap_err();
+    assert!(is_ambiguous(&error));
+    assert_eq!(wire.count(), 1);
+
+    let wire = Wire::turns([Turn::Reset, Turn::status(201)]);
+    let (_, client) = wire.wrapped(&storage());
+    let again = upload(BytesStream::new("two shirts"));
+    client.send_in(&options.into_context(), again).await.unwrap();
+    assert_eq!(wire.seen()[1].body.as_ref(), b"two shirts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_kept_while_others_are_tried_has_no_place() {
+    let one = bulkhead::Bulkhead::builder().max_calls(1);
+    let wire = Wire::turns([Turn::status(503), Turn::ok("two shirts")]);
+    let (_, client) = wire.wrapped(&storage().stack(|stack| stack.bulkhead(one)));
+
+    let answer = client.stream(get(BLOB)).await.unwrap();
+
+    assert_eq!(answer.into_body().collect().await.unwrap().as_ref(), b"two shirts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_credential_has_a_check_of_its_own() {
+    let resilience = storage().build().unwrap();
+    let [first, second] = [Tokens::default(), Tokens::default()].map(Arc::new);
+    for inner in [&first, &second, &first] {
+        drop(resilience.credential(Arc::clone(inner) as _));
+    }
+
+    let registry = Registry::new();
+    for check in resilience.health() {
+        registry.add(check).unwrap();
+    }
+    let report = registry.report();
+    let names: Vec<_> = report.checks.iter().map(|check| check.name.as_str()).collect();
+    assert!(names.contains(&"orders") && names.contains(&"orders/2"), "{names:?}");
+    assert!(!names.contains(&"orders/3"), "{names:?}");
+}
+
+/// Never asked.
+#[derive(Debug, Default)]
+struct Tokens;
+
+#[async_trait::async_trait]
+impl TokenCredential for Tokens {
+    async fn get_token(
+        &self,
+        _: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        unreachable!("the test asks for none")
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -374,6 +374,192 @@ async fn another_account_can_be_the_secondary() {
     assert!(urls.contains(&"https://twin.example.net/copy/c/b".to_owned()), "{urls:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_only_writes_is_let_in_again_as_well() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
+    let primary =
+        move || if up.load(Ordering::Relaxed) { Turn::status(201) } else { Turn::Refused };
+    let wire = places(primary, || Turn::ok("old"));
+    let (_, client) = wire.wrapped(&account(access().refuse_writes(true)));
+    let mut upload = request(Method::Put, BLOB);
+    upload.set_body("two shirts");
+    for _ in 0..3 {
+        client.send(upload.clone()).await.unwrap_err();
+    }
+    let error = client.send(upload.clone()).await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().reason(), Reason::ReadOnly);
+
+    is_up.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(45)).await;
+
+    client.send(upload).await.unwrap();
+    let probes: Vec<_> =
+        wire.seen().into_iter().filter(|seen| seen.method == Method::Head).collect();
+    assert!(!probes.is_empty());
+    assert!(probes.iter().all(|seen| seen.body.is_empty() && seen.host() == PRIMARY), "{probes:?}");
+}
+
+#[test]
+fn probing_goes_on_where_a_runtime_is_left() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
+    let primary = move || if up.load(Ordering::Relaxed) { Turn::ok("new") } else { Turn::Refused };
+    let wire = places(primary, || Turn::ok("old"));
+    let (resilience, client) = wire.wrapped(&account(access()));
+    let paused = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    };
+    let served =
+        async |client: &Client| client.send(get(BLOB)).await.unwrap().body().as_ref().to_vec();
+
+    // The runtime that the probing task began in ends with it.
+    paused().block_on(async {
+        for _ in 0..3 {
+            served(&client).await;
+        }
+    });
+    assert_eq!(resilience.accounts()[0].reads_from, Location::Secondary);
+    is_up.store(true, Ordering::Relaxed);
+    paused().block_on(async {
+        assert_eq!(served(&client).await, b"old");
+        sleep(Duration::from_secs(45)).await;
+        assert_eq!(served(&client).await, b"new");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_received_from_the_primary_alone() {
+    let queue = "https://orders.queue.core.windows.net/q/messages";
+    for (url, asked) in [(queue.to_owned(), false), (format!("{queue}?peekonly=true"), true)] {
+        let wire = Wire::new(|seen| {
+            if seen.host().contains("-secondary") { Turn::ok("old") } else { Turn::Refused }
+        });
+        let (_, client) = wire.wrapped(&account(access()));
+        assert_eq!(client.send(get(&url)).await.is_ok(), asked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secondary_that_refuses_has_no_say() {
+    for status in [401, 403, 409, 416] {
+        let answers = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answers);
+        let primary = move || match count.fetch_add(1, Ordering::Relaxed) {
+            0 => Turn::status(500),
+            _ => Turn::ok("two shirts"),
+        };
+        let wire = places(primary, move || Turn::status(status));
+        let (_, client) = wire.wrapped(&account(access()));
+
+        let answer = client.send(get(BLOB)).await.unwrap();
+
+        assert_eq!(told(answer.headers(), "x-resilience-served-by"), Some(PRIMARY), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_of_one_host_have_nothing_to_do_with_each_other() {
+    let wire =
+        Wire::new(|seen| if seen.url.contains("/dead/") { Turn::Refused } else { Turn::ok("") });
+    let (resilience, client) = wire.wrapped(&account(access()));
+    for account in ["dead", "well"] {
+        for _ in 0..3 {
+            client.send(get(&format!("http://127.0.0.1:10000/{account}/c/b"))).await.unwrap();
+        }
+    }
+
+    let mut places: Vec<_> = resilience.accounts();
+    places.sort_by(|a, b| a.account.cmp(&b.account));
+    let places: Vec<_> = places.iter().map(|it| (it.account.as_str(), it.reads_from)).collect();
+    let expected = [
+        ("127.0.0.1:10000/dead", Location::Secondary),
+        ("127.0.0.1:10000/well", Location::Primary),
+    ];
+    assert_eq!(places, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_knows_nothing_says_nothing_of_the_secondary() {
+    let wire = places(|| Turn::UnknownName, || Turn::UnknownName);
+    let (resilience, client) = wire.wrapped(&account(access().failures(1_000)));
+
+    client.send(get(BLOB)).await.unwrap_err();
+
+    assert!(resilience.accounts()[0].secondary_is_there);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_counts_once_however_often_it_is_tried() {
+    let wire = places(|| Turn::status(500), || Turn::status(404));
+    let (resilience, client) = wire.wrapped(&account(access()));
+
+    client.send(get(BLOB)).await.unwrap_err();
+
+    assert!(hosts(&wire).iter().filter(|host| *host == PRIMARY).count() > 3);
+    assert_eq!(resilience.accounts()[0].reads_from, Location::Primary);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_its_breaker_guards_is_away_as_well() {
+    let wire = places(|| Turn::Refused, || Turn::ok("old"));
+    let breaker = circuit_breaker::CircuitBreaker::builder()
+        .consecutive_failures(1)
+        .time_window(Duration::from_secs(60));
+    let config = Resilience::storage("orders")
+        .read_access(access())
+        .stack(|stack| stack.circuit_breaker(breaker));
+    let (resilience, client) = wire.wrapped(&config);
+    for _ in 0..3 {
+        client.send(get(BLOB)).await.unwrap();
+    }
+
+    assert_eq!(hosts(&wire).iter().filter(|host| *host == PRIMARY).count(), 1);
+    assert_eq!(resilience.accounts()[0].reads_from, Location::Secondary);
+}
+
+#[cfg(feature = "azure-storage")]
+#[tokio::test(start_paused = true)]
+async fn a_secondary_that_hangs_is_asked_again_how_old_it_is() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let wire = Wire::new(move |seen| {
+        if !is_stats(seen) {
+            return Turn::ok("new");
+        }
+        match count.fetch_add(1, Ordering::Relaxed) {
+            0 => Turn::Hangs,
+            1 => Turn::Drips(u32::MAX),
+            _ => Turn::Answer(200, &[], SYNCED),
+        }
+    });
+    let (resilience, client) = wire.wrapped(&account(access()));
+
+    for _ in 0..3 {
+        client.send(get(BLOB)).await.unwrap();
+        sleep(Duration::from_secs(61)).await;
+    }
+
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(resilience.accounts()[0].last_sync.as_ref().unwrap().status, "live");
+}
+
+#[test]
+fn a_signature_is_no_part_of_an_address() {
+    let access = ReadAccess::new().endpoints(
+        "https://a.example.net/?sig=c2VjcmV0".parse().unwrap(),
+        "https://me:c2VjcmV0@b.example.net/#c2VjcmV0".parse().unwrap(),
+    );
+    let config = Resilience::storage("orders").read_access(access);
+
+    assert!(!format!("{config:?}").contains("c2VjcmV0"));
+    config.build().unwrap();
+}
+
 #[test]
 fn settings_that_make_no_sense_are_named() {
     for (access, field) in [

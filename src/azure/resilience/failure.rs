@@ -1,6 +1,5 @@
-//! The code of an error that stands in the body of its answer.
+//! Answers that tell of an error.
 
-use azure_core::Error;
 use azure_core::error::ErrorResponse;
 use azure_core::http::headers::{CONTENT_TYPE, HeaderName};
 use azure_core::http::response::PinnedStream;
@@ -15,34 +14,34 @@ const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 /// More than this of a body is not looked through.
 const MOST_BYTES: usize = 64 << 10;
 
-/// `response` with the error's code in its header, where only the body has it: the stack judges by
-/// heads.
+/// `response`, which tells of an error, with its body read and the error's code in its header,
+/// where only the body has it: the stack judges by heads, and may keep the answer for longer than the
+/// call has time to read it.
 ///
-/// Resource Manager, Azure OpenAI and others write `{"error": {"code": ...}}` and no header.
-pub(super) async fn named(response: AsyncRawResponse) -> Result<AsyncRawResponse, Error> {
-    if !is_error(response.status())
-        || response.headers().get_optional_str(&ERROR_CODE).is_some()
-        || !response.headers().get_optional_str(&CONTENT_TYPE).is_some_and(is_json)
-    {
-        return Ok(response);
-    }
+/// Resource Manager, Azure OpenAI and others write `{"error": {"code": ...}}` and no header. A body
+/// that breaks off tells what it has told.
+///
+/// Whether the body was read to its end comes with it: more than 64 KiB are left to the caller.
+pub(super) async fn told(response: AsyncRawResponse) -> (AsyncRawResponse, bool) {
     let (status, mut headers, mut body) = response.deconstruct();
     let mut head = BytesMut::new();
-    while let Some(bytes) = body.next().await {
-        head.extend_from_slice(&bytes?);
+    while let Some(Ok(bytes)) = body.next().await {
+        head.extend_from_slice(&bytes);
         if head.len() > MOST_BYTES {
             let whole: PinnedStream = stream::iter([Ok(head.freeze())]).chain(body).boxed();
-            return Ok(AsyncRawResponse::new(status, headers, whole));
+            return (AsyncRawResponse::new(status, headers, whole), false);
         }
     }
-    let head = head.freeze();
-    if let Some(code) = code_of(&head) {
+    if headers.get_optional_str(&ERROR_CODE).is_none()
+        && headers.get_optional_str(&CONTENT_TYPE).is_some_and(is_json)
+        && let Some(code) = code_of(&head)
+    {
         headers.insert(ERROR_CODE, code);
     }
-    Ok(AsyncRawResponse::from_bytes(status, headers, head))
+    (AsyncRawResponse::from_bytes(status, headers, head.freeze()), true)
 }
 
-fn is_error(status: StatusCode) -> bool {
+pub(super) fn is_failure(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
