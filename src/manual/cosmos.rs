@@ -48,9 +48,9 @@
 //!
 //! # Regions
 //!
-//! A region that fails is *suspect* after three failures in a row, and *down* when another region has
-//! answered after that. While none does, this machine may as well be cut off. An answer that the
-//! table calls *alive* clears it, and five minutes without a request forget it.
+//! A region is *suspect* after three operations in a row that met a failure there, and *down* when
+//! another region has answered after that. While none does, this machine may as well be cut off. An
+//! answer that the table calls *alive* clears it, and five minutes without a request forget it.
 //!
 //! When the write region is lost, reads go on and writes end with 503/20003 until the service moves
 //! the write region. A client whose account endpoint was the lost region may never learn of that. So

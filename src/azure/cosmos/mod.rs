@@ -284,7 +284,7 @@ where
         let now = clock.now();
         let remaining = deadline.since(now);
         let kept = (*verify_within).min(remaining / 2);
-        let failure = match self.attempt(op, now + (remaining - kept), operation).await {
+        let failure = match self.attempt(op, deadline - kept, operation).await {
             Ok(value) => return Ok(value),
             Err(failure) => failure,
         };

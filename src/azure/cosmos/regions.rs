@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::report::Report;
+use super::report::{Report, Request};
 use super::status::Sign;
 use crate::error::intern;
 use crate::region::Region;
@@ -78,7 +78,7 @@ pub(super) struct Regions {
 #[derive(Debug)]
 struct Seen {
     region: Region,
-    /// Failures without an answer in between.
+    /// Operations that met a failure, without an answer in between.
     failures: u32,
     is_down: bool,
     at: Instant,
@@ -96,7 +96,9 @@ impl Regions {
         {
             let mut seen = self.seen.lock();
             let mut has_answered = false;
-            for (region, sign) in report.requests().iter().filter_map(|it| it.sign()) {
+            // The driver may ask a region many times within some milliseconds: that is one failure.
+            let mut failed = Vec::new();
+            for (region, sign) in report.requests().iter().filter_map(Request::sign) {
                 let Some(index) = self.find(&mut seen, region, now) else { continue };
                 let it = &mut seen[index];
                 match sign {
@@ -104,6 +106,7 @@ impl Regions {
                     Sign::Alive => {
                         it.at = now;
                         it.failures = 0;
+                        failed.retain(|other| *other != index);
                         if std::mem::take(&mut it.is_down) {
                             moved.push((it.emitter.sibling(), RegionState::Up));
                         }
@@ -111,7 +114,10 @@ impl Regions {
                     }
                     Sign::Suspect => {
                         it.at = now;
-                        it.failures = it.failures.saturating_add(1);
+                        if !failed.contains(&index) {
+                            failed.push(index);
+                            it.failures = it.failures.saturating_add(1);
+                        }
                     }
                 }
             }
@@ -174,7 +180,7 @@ impl Seen {
     }
 }
 
-/// Failures in a row. One alone is the daily noise of a network.
+/// Operations in a row that met a failure. One alone is the daily noise of a network.
 const FALL: u32 = 3;
 
 /// As long as the SDKs avoid an endpoint.
@@ -187,7 +193,6 @@ const MAX_REGIONS: usize = 128;
 #[cfg(not(seawall_loom))]
 mod tests {
     use super::*;
-    use crate::azure::cosmos::report::Request;
 
     #[test]
     fn a_region_is_not_down_before_another_one_has_answered() {
@@ -215,6 +220,21 @@ mod tests {
         regions.observe(&answered("eastus"), at(2));
 
         assert_eq!(states(&regions, 2), [RegionState::Up, RegionState::Up]);
+    }
+
+    #[test]
+    fn what_the_driver_repeats_at_once_is_one_failure() {
+        let regions = Regions::new("orders", &Environment::new());
+        let west = || Request::new(503, 20_003).region(Region::new("westus").unwrap());
+        let many = (0..8).fold(Report::new(), |report, _| report.request(west()));
+        let many = many.request(Request::new(200, 0).region(Region::new("eastus").unwrap()));
+
+        regions.observe(&many, at(1));
+        regions.observe(&many, at(1));
+        assert_eq!(states(&regions, 1), [RegionState::Up, RegionState::Up]);
+        regions.observe(&many, at(1));
+
+        assert_eq!(states(&regions, 1), [RegionState::Down, RegionState::Up]);
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Request {
         self
     }
 
+    /// Its status, and its sub-status or 0.
+    #[must_use]
+    pub const fn code(&self) -> (u16, u16) {
+        self.status
+    }
+
     /// Whether a write may have been executed by it.
     #[must_use]
     pub fn may_have_run(&self) -> bool {
@@ -148,7 +154,6 @@ impl Report {
     }
 
     /// The requests that the driver made, the first one first. It keeps a bounded number of them.
-    #[must_use]
     pub fn requests(&self) -> &[Request] {
         &self.requests
     }

@@ -185,7 +185,6 @@ const OVERLOAD: Outcome = Outcome::Overload { retry_after: None };
 const RAN: bool = true;
 const NOT: bool = false;
 
-#[expect(clippy::too_many_arguments, reason = "a line of a table")]
 const fn row(
     status: u16,
     sub_status: RangeInclusive<u16>,

@@ -231,7 +231,8 @@ async fn reads_go_on_while_writes_fail() {
 
 #[tokio::test(start_paused = true)]
 async fn clients_spend_one_quota_together() {
-    let units = units(RequestUnits::per_second(400.0).share(0.5).max_wait(Duration::from_secs(30)));
+    let units =
+        units(&RequestUnits::per_second(400.0).share(0.5).max_wait(Duration::from_secs(30)));
     let clients = ["carts", "orders"].map(|name| {
         build(
             Cosmos::builder(name, "first")
@@ -275,7 +276,7 @@ async fn clients_spend_one_quota_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_would_wait_too_long_for_the_quota_is_told_how_long() {
-    let units = units(RequestUnits::per_second(100.0));
+    let units = units(&RequestUnits::per_second(100.0));
     let orders = build(orders().request_units(units.clone()));
     sleep(Duration::from_secs(5)).await;
 
@@ -300,7 +301,7 @@ async fn a_call_that_would_wait_too_long_for_the_quota_is_told_how_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_or_turned_away_before_it_began_spends_nothing() {
-    let units = units(RequestUnits::per_second(100.0));
+    let units = units(&RequestUnits::per_second(100.0));
     let full = bulkhead::Config::default().max_calls(1);
     let orders = build(orders().request_units(units.clone()).bulkhead(full));
     sleep(Duration::from_secs(5)).await;
@@ -324,7 +325,7 @@ async fn a_call_that_is_dropped_or_turned_away_before_it_began_spends_nothing() 
 
 #[tokio::test(start_paused = true)]
 async fn throttling_that_gets_through_slows_everybody_down_until_the_hint_has_passed() {
-    let units = units(RequestUnits::per_second(100.0).name("shop"));
+    let units = units(&RequestUnits::per_second(100.0).name("shop"));
     let orders = build(Cosmos::builder("orders", "first").request_units(units.clone()));
     let throttled = |sub_status, seconds| {
         let report = ended(429, sub_status).0.retry_after(Duration::from_secs(seconds));
@@ -591,7 +592,7 @@ fn orders() -> Config<&'static str> {
     Cosmos::builder("orders", "first")
 }
 
-fn units(config: UnitsConfig) -> RequestUnits {
+fn units(config: &UnitsConfig) -> RequestUnits {
     config.build_in(&Environment::new().clock(Clock::tokio())).unwrap()
 }
 
