@@ -409,6 +409,7 @@ async fn a_client_that_keeps_failing_is_made_anew_once() {
     assert_eq!(made.load(Ordering::Relaxed), 0);
     for _ in 0..20 {
         orders.run(Op::Create, write).await.unwrap_err();
+        orders.run(Op::Read, async |_| Ok::<_, Failed>(())).await.unwrap();
         tokio::task::yield_now().await;
     }
     assert_eq!((made.load(Ordering::Relaxed), orders.rebuilt()), (1, 0));
@@ -504,6 +505,27 @@ async fn a_write_that_is_cut_counts_for_a_new_client() {
     tokio::task::yield_now().await;
 
     assert_eq!(orders.client(), "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_cut_open_the_breaker_and_a_new_client_closes_it() {
+    let breaker =
+        circuit_breaker::Config::default().min_calls(5).open_for(Duration::from_secs(600));
+    let factory = || async {
+        sleep(Duration::from_secs(1)).await;
+        Ok("second")
+    };
+    let orders = orders().rebuild(factory).circuit_breaker(breaker);
+    let orders = build(orders.total_timeout(Duration::from_secs(1)));
+    let state = || orders.circuit_breaker(Op::Create).unwrap().state();
+
+    for _ in 0..5 {
+        orders.run(Op::Create, |_| pending::<Result<Answer, Failed>>()).await.unwrap_err();
+    }
+    assert_eq!(state(), State::Open);
+    sleep(Duration::from_secs(2)).await;
+
+    assert_eq!((orders.client(), state()), ("second", State::Closed));
 }
 
 #[test]
