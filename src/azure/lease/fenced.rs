@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use azure_core::error::ErrorKind;
 use azure_core::http::Etag;
 use azure_core::{Bytes, Error};
 use azure_storage_blob::BlobClient;
@@ -10,7 +11,7 @@ use azure_storage_blob::models::{
     BlobClientDownloadOptions, BlobClientSetMetadataOptions, BlobClientUploadOptions,
 };
 
-use super::judge::{exists, is_conflict, is_missing};
+use super::judge::{exists, is_conflict, is_missing, is_repeated};
 use super::record::{Record, marks, of_the_primary};
 use crate::azure::Contract;
 use crate::error::BoxError;
@@ -21,6 +22,10 @@ use crate::lease::{Claim, Epoch, Stale};
 /// Its metadata holds the greatest epoch that has [opened](Self::open) it, and every write is made on
 /// the condition that nothing has changed since: the service itself refuses one that was overtaken,
 /// however long its writer stood still.
+///
+/// Give it a client that does not repeat anything, or does so by [`Resilience`](crate::azure::Resilience),
+/// which marks the answer: the refusal of a write that the SDK has repeated by itself looks as if
+/// none had been made.
 ///
 /// Clones share the client.
 ///
@@ -170,8 +175,12 @@ impl FencedWriter {
     ///
     /// - [`FencedError::Stale`] if a later epoch has opened the blob: nothing was written, and
     ///   nothing will be.
+    /// - [`FencedError::Conflict`] if somebody else has changed it, or opened it in the same epoch: as
+    ///   above.
     /// - [`FencedError::Ambiguous`] if nobody knows whether it was written. Write again, and it is
-    ///   known: one of the two is refused by the service.
+    ///   known: one of the two is refused by the service. That the second one is `Stale` or a
+    ///   `Conflict` does not tell what became of the first: whoever has opened the blob meanwhile has
+    ///   read it, with that write or without.
     ///
     /// # Cancel safety
     ///
@@ -186,37 +195,50 @@ impl FencedWriter {
                 if_match: Some(self.etag.clone()),
                 ..BlobClientUploadOptions::default()
             };
-            let failure = match self.client.upload(content.clone().into(), Some(options)).await {
+            // The end of it that nobody saw, if so. It is settled by the end of the round, or told of.
+            let unseen = match self.client.upload(content.clone().into(), Some(options)).await {
                 Ok(answer) => match answer.etag {
                     Some(etag) => {
                         self.etag = etag;
                         return Ok(());
                     }
-                    None => FencedError::Malformed("the answer has no ETag".into()),
+                    None => Some(Error::with_message(
+                        ErrorKind::DataConversion,
+                        "the answer has no ETag",
+                    )),
                 },
-                Err(error) if is_conflict(&error) => FencedError::Conflict,
-                Err(error) if may_have_run(&error) => FencedError::of(error),
+                Err(error) if is_conflict(&error) => is_repeated(&error).then_some(error),
+                Err(error) if may_have_run(&error) => Some(error),
                 Err(error) => return Err(FencedError::of(error)),
             };
             let there = match Record::read(&self.client, None).await {
                 Ok(there) => there.map_err(FencedError::Malformed)?,
                 // Whatever became of the question, it is the write that matters.
-                Err(error) => return Err(FencedError::Ambiguous(error)),
+                Err(error) => return Err(FencedError::Ambiguous(unseen.unwrap_or(error))),
             };
             if there.epoch > self.epoch {
-                return Err(Stale::new(self.epoch, there.epoch).into());
+                // Who has opened it has put a mark of their own over the one that would tell.
+                return Err(match unseen {
+                    Some(error) => FencedError::Ambiguous(error),
+                    None => Stale::new(self.epoch, there.epoch).into(),
+                });
             }
             let is_last = there.etag == self.etag;
-            match there.mark {
-                Some(there_mark) if there_mark == mark => {
+            match (there.mark, unseen) {
+                (Some(there_mark), _) if there_mark == mark => {
                     self.etag = there.etag;
                     return Ok(());
                 }
                 // It may still be on its way.
-                _ if is_last && !matches!(failure, FencedError::Conflict) => return Err(failure),
-                // An earlier one of this writer, whose end it did not see, was made after all.
-                Some(there_mark) if there_mark.starts_with(&*self.id) => self.etag = there.etag,
-                _ => return Err(FencedError::Conflict),
+                (_, Some(error)) if is_last => return Err(FencedError::Ambiguous(error)),
+                // An earlier one of this writer, whose end it did not see, was made after all. Both
+                // were for the same ETag, so this one was not, and never will be.
+                (Some(there_mark), _) if there_mark.starts_with(&*self.id) => {
+                    self.etag = there.etag;
+                }
+                // Somebody else, before this one or after it.
+                (_, Some(error)) => return Err(FencedError::Ambiguous(error)),
+                (_, None) => return Err(FencedError::Conflict),
             }
         }
         Err(FencedError::Conflict)

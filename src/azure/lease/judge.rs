@@ -2,6 +2,7 @@
 
 use azure_core::Error;
 use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
 
 use crate::Outcome;
 use crate::azure::Contract;
@@ -43,6 +44,21 @@ pub(super) fn is_conflict(error: &Error) -> bool {
         && matches!(code_of(error), Some("ConditionNotMet" | "TargetConditionNotMet") | None)
 }
 
+/// Whether this answers the repeat of a request whose own end nobody saw.
+pub(super) fn is_repeated(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::HttpResponse { raw_response: Some(response), .. } => {
+            response.headers().get_optional_str(&AMBIGUOUS).is_some()
+        }
+        ErrorKind::HttpResponse { raw_response: None, .. }
+        | ErrorKind::Connection
+        | ErrorKind::Io
+        | ErrorKind::DataConversion
+        | ErrorKind::Credential
+        | ErrorKind::Other => false,
+    }
+}
+
 /// Whether the blob is there already, as who wanted to create it is told.
 pub(super) fn exists(error: &Error) -> bool {
     code_of(error) == Some("BlobAlreadyExists")
@@ -70,3 +86,7 @@ fn code_of(error: &Error) -> Option<&str> {
         | ErrorKind::Other => None,
     }
 }
+
+/// What [`Resilience`](crate::azure::Resilience) adds to an answer if nobody knows whether the call took
+/// effect.
+const AMBIGUOUS: HeaderName = HeaderName::from_static("x-resilience-ambiguous");

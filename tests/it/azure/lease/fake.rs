@@ -41,6 +41,8 @@ pub(super) enum Step {
     Answer,
     /// It is carried out, and the answer gets lost.
     Lose,
+    /// It is carried out, and what is answered is a repeat of it by the client.
+    Repeat,
     /// It never arrives, and nobody knows.
     Drop,
     /// It is refused before it is sent.
@@ -136,9 +138,8 @@ impl HttpClient for Line {
                 self.service.lock().unwrap().late.push((others, asked));
                 return Err(lost());
             }
-            (Some(Step::Answer | Step::Lose), _) | (None, Fault::None | Fault::LostAnswer) => {
-                (now, now)
-            }
+            (Some(Step::Answer | Step::Lose | Step::Repeat), _)
+            | (None, Fault::None | Fault::LostAnswer) => (now, now),
             (None, Fault::Slow(time)) => (now + time, now + time),
             (None, Fault::SlowAnswer(time)) => (now, now + time),
             (None, _) => return std::future::pending().await,
@@ -150,6 +151,16 @@ impl HttpClient for Line {
         let answer = self.service.lock().unwrap().collect(number, self.clock.now());
         if matches!((step, fault), (Some(Step::Lose), _) | (None, Fault::LostAnswer)) {
             return Err(lost());
+        }
+        if matches!(step, Some(Step::Repeat)) {
+            return Ok(self::answer(
+                412,
+                &[
+                    ("x-ms-error-code", "ConditionNotMet".into()),
+                    ("x-resilience-ambiguous", "true".into()),
+                ],
+                Vec::new(),
+            ));
         }
         Ok(answer)
     }

@@ -1,11 +1,15 @@
 //! A blob that only the leader writes.
 
+use std::task::Poll;
+use std::time::Duration;
+
 use seawall::azure::lease::{FencedBlob, FencedError, FencedWriter};
-use seawall::lease::{Epoch, Stale};
+use seawall::lease::{Epoch, Fault, Stale};
 use seawall::time::Clock;
 
 use super::blob::now;
 use super::fake::{Line, Step};
+use crate::lease::node::poll;
 
 #[test]
 fn a_leader_reads_what_the_one_before_wrote_and_goes_on_from_there() {
@@ -92,6 +96,28 @@ fn a_write_of_which_nobody_knows_is_ambiguous_and_the_next_one_settles_it() {
         assert_eq!(line.content().unwrap(), b"two", "{lost:?}");
         now(writer.write("three")).unwrap();
         assert_eq!(line.content().unwrap(), b"three", "{lost:?}");
+    }
+}
+
+#[test]
+fn a_write_whose_end_nobody_saw_before_another_leader_opened_the_blob_stays_in_doubt() {
+    for (step, content) in [(Step::Lose, "one"), (Step::Repeat, "one"), (Step::Drop, "")] {
+        for epoch in [1, 2] {
+            let clock = Clock::manual();
+            let line = Line::new(&clock);
+            let (_, mut first) = open(&line, 1);
+            line.script([step]);
+            line.fault(Fault::Slow(Duration::from_secs(1)));
+            let mut write = Box::pin(first.write("one"));
+            assert!(poll(write.as_mut()).is_pending(), "it asks what became of it");
+
+            let (there, _second) = open(&line.line(), epoch);
+            assert_eq!(there, content);
+            clock.advance(Duration::from_secs(1));
+            let Poll::Ready(Err(error)) = poll(write.as_mut()) else { panic!("{step:?}") };
+
+            assert!(matches!(error, FencedError::Ambiguous(_)), "{step:?}, {epoch}: {error}");
+        }
     }
 }
 
