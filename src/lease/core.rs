@@ -72,6 +72,9 @@ pub(super) struct Core {
     /// How many requests in a row the store has not answered.
     failures: u32,
     failing_since: Option<Instant>,
+    /// How often the store was asked for the lease, since it was last had, with an end that nobody
+    /// knows.
+    doubts: u32,
 }
 
 impl Core {
@@ -86,6 +89,7 @@ impl Core {
             newest: Epoch::NONE,
             failures: 0,
             failing_since: None,
+            doubts: 0,
         }
     }
 
@@ -144,14 +148,20 @@ impl Core {
         }
     }
 
-    /// Notes that the store is being asked, and returns what is to be handed to the end of it.
-    pub(super) fn asking(&mut self, ask: Ask) -> Instant {
-        match ask {
+    /// Notes that the store is being asked, and returns what is to be handed to the end of it; none
+    /// if something was decided meanwhile that leaves nothing to ask for.
+    pub(super) fn asking(&mut self, ask: Ask) -> Option<Instant> {
+        let is_wanted = match ask {
+            Ask::Acquire => self.stands,
+            Ask::Renew => self.term.is_some(),
+            Ask::Release => !self.stands,
+        };
+        is_wanted.then(|| match ask {
             Ask::Acquire | Ask::Renew => {
                 std::mem::replace(&mut self.held_until, Instant::FAR_FUTURE)
             }
             Ask::Release => self.held_until,
-        }
+        })
     }
 
     /// Notes how asking ended that began at `sent`, when the lease may have been held until `before`.
@@ -168,10 +178,17 @@ impl Core {
             Ending::NotDone | Ending::Unknown => self.failed(now),
         }
         self.held_until = match (ask, ending) {
+            // What was cut earlier may still take it.
+            (Ask::Release, Ending::NotOurs) if self.doubts > 0 => before,
             (Ask::Release, Ending::Done(_)) | (_, Ending::NotOurs) => Instant::default(),
             (Ask::Release, Ending::NotDone | Ending::Unknown) | (_, Ending::NotDone) => before,
             (_, Ending::Done(_) | Ending::Unknown) => now + self.params.duration,
         };
+        match (ask, ending) {
+            (Ask::Acquire, Ending::Unknown) => self.doubts = self.doubts.saturating_add(1),
+            (Ask::Acquire | Ask::Renew, Ending::Done(_)) => self.doubts = 0,
+            _ => {}
+        }
         let soon = now + jittered(self.params.renew_every / 5, chance);
         match (ask, ending) {
             (Ask::Acquire, Ending::Done(epoch)) => return self.acquired(sent, epoch, now, soon),
@@ -248,9 +265,10 @@ impl Core {
         Some((Role::Released, Role::Follower))
     }
 
-    /// Whether the store holds nothing for this candidate, who does not want it to.
-    pub(super) fn is_released(&self, now: Instant) -> bool {
-        !self.stands && self.term.is_none() && now >= self.held_until
+    /// From when on the store holds nothing for this candidate, as far as is known; none for one who
+    /// wants it to.
+    pub(super) fn released_at(&self) -> Option<Instant> {
+        (!self.stands).then_some(self.held_until)
     }
 
     fn end(&mut self, now: Instant) -> Moved {

@@ -55,7 +55,10 @@ impl Election {
     }
 
     /// Runs until `end` is over, then gives the lease back as
-    /// [`Leadership::release`] does, and ends.
+    /// [`Leadership::release`] does, and ends when that has happened.
+    ///
+    /// If that is taken back by [`Leadership::campaign`] before, it runs on until the next release has
+    /// happened.
     ///
     /// # Panics
     ///
@@ -90,7 +93,8 @@ impl Election {
             let mut run = pin!(self.run());
             let mut end = pin!(async move {
                 end.await;
-                leadership.release().await;
+                drop(leadership.release());
+                leadership.shared.given_back(false).await;
             });
             poll_fn(|cx| {
                 // First what may have something to give back, then what waits for that.
@@ -127,7 +131,6 @@ impl Election {
     fn look(&self) -> Next {
         let shared = &*self.shared;
         let mut next = Next::Wait(Instant::FAR_FUTURE);
-        // Also for who waits for the lease to have run out after a release.
         shared.change(|state, now| {
             let moved = state.core.sweep(now);
             next = state.core.next(now, state.working > 0);
@@ -142,7 +145,8 @@ impl Election {
         let sent = shared.clock.now();
         let (before, newest, duration) = {
             let core = &mut shared.state.lock().core;
-            (core.asking(ask), core.newest(), core.params().duration)
+            let Some(before) = core.asking(ask) else { return };
+            (before, core.newest(), core.params().duration)
         };
         if ask == Ask::Acquire {
             self.prepare(newest);

@@ -196,7 +196,8 @@ impl Leadership {
     /// From the call on, before the future is first polled, this process does not lead. The lease is
     /// given back when all work under the term has ended, or the term would have; another candidate
     /// then leads within its [`campaign_every`](Config::campaign_every). Ends when the lease is not
-    /// held any more: at the latest when it has run out in the store.
+    /// held any more: at the latest when it has run out in the store. A request for it that is under
+    /// way is waited for first. Ends as well when this process wants to lead again.
     ///
     /// # Cancel safety
     ///
@@ -224,16 +225,7 @@ impl Leadership {
     pub fn release(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
         shared.decide(Core::release);
-        async move {
-            let mut waiting = Place { line: &shared.changes, place: None };
-            poll_fn(|cx| {
-                waiting.join(cx);
-                let state = shared.state.lock();
-                let released = state.core.is_released(shared.clock.now());
-                if state.abandoned || released { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-        }
+        async move { shared.given_back(true).await }
     }
 
     /// Wants to lead again, after a [release](Self::release): the drain was taken back.
@@ -351,7 +343,9 @@ impl Shared {
     /// Changes the state, and tells who wants to know.
     pub(super) fn change(&self, change: impl FnOnce(&mut State, Instant) -> Moved) {
         let mut state = self.state.lock();
+        let before = (state.core.released_at(), state.abandoned);
         let moved = change(&mut state, self.clock.now());
+        let is_news = moved.is_some() || before != (state.core.released_at(), state.abandoned);
         if let Some((_, Role::Leader)) = moved {
             state.terms += 1;
         }
@@ -359,7 +353,33 @@ impl Shared {
         if let Some((from, to)) = moved {
             self.emitter.emit(EventKind::StateChanged { from: from.name(), to: to.name() });
         }
-        self.changes.wake_all();
+        // Nobody else: who waits may do so in the election's task, and have it look once more.
+        if is_news {
+            self.changes.wake_all();
+        }
+    }
+
+    /// Waits until a release has happened or, if wanted, was taken back.
+    pub(super) async fn given_back(&self, or_taken_back: bool) {
+        let mut waiting = Place { line: &self.changes, place: None };
+        let mut timer = Timer::idle();
+        poll_fn(|cx| {
+            // Before the look: a change in between wakes this one.
+            waiting.join(cx);
+            let state = self.state.lock();
+            let (abandoned, released_at) = (state.abandoned, state.core.released_at());
+            drop(state);
+            match released_at {
+                _ if abandoned => Poll::Ready(()),
+                Some(at) => timer.poll_until(at, &self.clock, cx),
+                None if or_taken_back => Poll::Ready(()),
+                None => {
+                    timer.reset();
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
     }
 
     /// Waits for an answer of the store, but not longer than `until`.

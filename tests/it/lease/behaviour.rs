@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::mpsc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use seawall::error::InvalidConfig;
@@ -15,6 +16,7 @@ use seawall::lease::{
 };
 use seawall::telemetry::{Environment, Event, Measure};
 use seawall::time::{Clock, Instant};
+use tokio::sync::oneshot;
 
 use super::node::{self, poll};
 
@@ -259,6 +261,95 @@ fn a_release_that_the_store_does_not_take_ends_with_the_lease() {
     node.run_for(ms(1), &clock);
 
     assert!(poll(released.as_mut()).is_ready());
+}
+
+#[test]
+fn a_release_ends_with_the_lease_though_nobody_polls_the_election() {
+    let (clock, mut node) = alone();
+    node.run();
+    let (woken, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    let mut released = pin!(node.leadership.release());
+    assert!(released.as_mut().poll(&mut cx).is_pending());
+
+    clock.advance(ms(14_999));
+    assert_eq!(woken.count(), 0);
+    clock.advance(ms(1));
+
+    assert_eq!(woken.count(), 1);
+    assert!(released.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_release_that_is_taken_back_ends() {
+    let (_, mut node) = alone();
+    node.run();
+    let (woken, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    let mut released = pin!(node.leadership.release());
+    assert!(released.as_mut().poll(&mut cx).is_pending());
+
+    node.leadership.campaign();
+
+    assert_eq!(woken.count(), 1);
+    assert!(released.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_release_waits_for_a_request_that_was_cut_and_may_still_arrive() {
+    let (clock, mut node) = alone();
+    node.line.fault(Fault::Slow(ms(10_000)));
+    node.run_for(ms(3_750), &clock);
+    assert!(node.leadership.last_error().unwrap().may_have_run());
+    node.line.fault(Fault::None);
+
+    let mut released = pin!(node.leadership.release());
+    node.run_for(ms(6_000), &clock);
+    assert!(poll(released.as_mut()).is_pending(), "the store knows nothing of it yet");
+    node.run_for(ms(1_500), &clock);
+
+    assert!(poll(released.as_mut()).is_ready());
+    assert!(!status(&node.line).is_held());
+}
+
+#[test]
+fn an_election_that_runs_until_something_rests_while_the_lease_is_given_back() {
+    let (clock, leadership, _, stop, mut election) = until();
+    let (woken, waker) = counter();
+    woken.settle(&waker, election.as_mut());
+    let worker = leadership.clone();
+    let mut work = Box::pin(worker.run_while_leading(|_| std::future::pending::<()>()));
+    assert!(poll(work.as_mut()).is_pending());
+
+    stop.send(()).unwrap();
+    assert!(!woken.settle(&waker, election.as_mut()), "it waits for the work");
+    clock.advance(ms(100));
+    assert!(!woken.settle(&waker, election.as_mut()));
+    drop(work);
+
+    assert!(woken.settle(&waker, election.as_mut()));
+}
+
+#[test]
+fn an_election_whose_end_is_taken_back_runs_until_the_next_release() {
+    let (clock, leadership, line, stop, mut election) = until();
+    let (woken, waker) = counter();
+    woken.settle(&waker, election.as_mut());
+    line.fault(Fault::Silent);
+    stop.send(()).unwrap();
+    assert!(!woken.settle(&waker, election.as_mut()));
+
+    line.fault(Fault::None);
+    leadership.campaign();
+    for _ in 0..200 {
+        clock.advance(ms(100));
+        assert!(!woken.settle(&waker, election.as_mut()));
+    }
+    assert!(leadership.term().is_some());
+    drop(leadership.release());
+
+    assert!(woken.settle(&waker, election.as_mut()));
+    assert!(!status(&line).is_held());
 }
 
 #[test]
@@ -697,6 +788,58 @@ fn pair() -> (Clock, [Node; 2]) {
     let store = InMemory::new_in(&environment);
     let config = Leadership::builder().holder("node");
     (clock, [0; 2].map(|_| Node::new(&store, &config, &environment)))
+}
+
+type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One candidate that runs until it is told to end.
+fn until() -> (Clock, Leadership, InMemory, oneshot::Sender<()>, Until) {
+    let clock = Clock::manual();
+    let environment = Environment::new().clock(clock.clone()).seed(3);
+    let line = InMemory::new_in(&environment);
+    let (leadership, election) =
+        Leadership::builder().build_in(line.clone(), &environment).unwrap();
+    let (stop, stopped) = oneshot::channel();
+    (clock, leadership, line, stop, Box::pin(election.run_until(async { drop(stopped.await) })))
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Polls as often as it is woken, and says whether that was to the end.
+    fn settle(
+        &self,
+        waker: &Waker,
+        mut future: Pin<&mut (dyn Future<Output = ()> + Send)>,
+    ) -> bool {
+        for _ in 0..20 {
+            let before = self.count();
+            if future.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+                return true;
+            }
+            if self.count() == before {
+                return false;
+            }
+        }
+        panic!("it never rests");
+    }
+}
+
+fn counter() -> (Arc<Counter>, Waker) {
+    let counter = Arc::new(Counter::default());
+    (Arc::clone(&counter), Waker::from(counter))
 }
 
 fn status(line: &InMemory) -> Status {
