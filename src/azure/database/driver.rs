@@ -70,6 +70,19 @@ enum Mode {
     Transaction,
 }
 
+impl Mode {
+    /// When a rollback that begins now must have ended: in any case before the attempt is cut, for
+    /// its error is known already.
+    fn rollback_end(self, clock: &Clock, limit: Option<Instant>) -> Instant {
+        let timeout = match self {
+            Self::Plain => CLEANUP_TIMEOUT,
+            Self::Transaction => ROLLBACK_TIMEOUT,
+        };
+        let end = clock.now() + timeout;
+        limit.map_or(end, |limit| limit.min(end))
+    }
+}
+
 /// How far an attempt has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
@@ -273,15 +286,17 @@ impl<'a, E> Call<'a, E> {
             if let (Mode::Transaction, Ok(_), Some(connection)) = (mode, &result, &mut back) {
                 stage = Stage::Committing;
                 if let Err(error) = D::commit(connection).await {
+                    let cleanup = Some(mode.rollback_end(clock, limit));
                     let meaning = D::judge(&error);
-                    tidy(server, &mut place, back, birth, Some(meaning), true, clock).await;
+                    tidy(server, &mut place, back, birth, Some(meaning), cleanup, clock).await;
                     return Err(Ended::Failed(E::from(error), Some(meaning)));
                 }
             }
             let meaning = result.as_ref().err().and_then(|error| error.held().map(D::judge));
-            let is_open = mode == Mode::Transaction && result.is_err();
+            // One that has failed may have left a transaction of its own open, in either mode.
+            let cleanup = result.as_ref().err().map(|_| mode.rollback_end(clock, limit));
             let was_kept = back.is_none();
-            tidy(server, &mut place, back, birth, meaning, is_open, clock).await;
+            tidy(server, &mut place, back, birth, meaning, cleanup, clock).await;
             match result {
                 Ok(_) if mode == Mode::Transaction && was_kept => Err(Ended::Kept),
                 result => result.map_err(|error| Ended::Failed(error, meaning)),
@@ -422,7 +437,7 @@ async fn tidy<D>(
     connection: Option<D::Connection>,
     birth: Birth,
     meaning: Option<Meaning>,
-    rolls_back: bool,
+    rolled_back_by: Option<Instant>,
     clock: &Clock,
 ) where
     D: Database,
@@ -438,11 +453,9 @@ async fn tidy<D>(
     if is_spent || D::is_broken(&connection) {
         return;
     }
-    if rolls_back {
-        let end = clock.now() + ROLLBACK_TIMEOUT;
-        let Some(Ok(())) = until(clock, Some(end), D::rollback(&mut connection)).await else {
-            return;
-        };
+    if rolled_back_by.is_some() {
+        let rollback = D::rollback(&mut connection);
+        let Some(Ok(())) = until(clock, rolled_back_by, rollback).await else { return };
     }
     server.give_back(place, connection, birth);
 }
@@ -549,3 +562,7 @@ async fn sleep_until(clock: &Clock, end: Instant) {
 
 /// How long a rollback may take before its connection is closed instead, which rolls back, too.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same where most likely there is nothing to roll back, and the caller waits for an error of
+/// his own. Behind a statement that he has given up it takes longer, and that is to be closed.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(1);

@@ -46,7 +46,7 @@ async fn what_must_not_run_twice_is_made_again_only_if_it_was_not_begun() {
         let (driver, server) = world.pool(Settings::default());
         let refused = driver.run([&server], Safety::Unsafe, query).await;
         assert_eq!(refused, Err(Error::Service(fault)));
-        assert_eq!(world.ran(), ["connect", "query"]);
+        assert_eq!(world.ran().iter().filter(|step| **step == "query").count(), 1);
     }
 
     let world = World::new([]);
@@ -65,7 +65,26 @@ async fn what_does_not_pass_is_not_made_again() {
     let answer = driver.run([&server], Safety::Idempotent, query).await;
 
     assert_eq!(answer, Err(Error::Service(Fault::Syntax)));
-    assert_eq!(world.ran(), ["connect", "query"]);
+    assert_eq!(world.ran(), ["connect", "query", "rollback"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_a_failed_call_has_begun_itself_is_not_met_by_the_next_one() {
+    for fault in [Fault::Syntax, Fault::Deadlock, Fault::Own] {
+        let world = World::new([Step::Works, Step::Fails(fault)]);
+        let (driver, server) = world.pool(Settings::default());
+
+        let failed = driver
+            .run([&server], Safety::Unsafe, async |mut c: Lent| {
+                c.query().await?;
+                c.query().await
+            })
+            .await;
+        let next = driver.run([&server], Safety::Unsafe, query).await;
+
+        assert_eq!((failed, next), (Err(Error::Service(fault)), Ok(1)));
+        assert_eq!(world.ran(), ["connect", "query", "query", "rollback", "query"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
