@@ -289,17 +289,17 @@ impl<'a, E> Call<'a, E> {
                     let cleanup = Some(mode.rollback_end(clock, limit));
                     let meaning = D::judge(&error);
                     tidy(server, &mut place, back, birth, Some(meaning), cleanup, clock).await;
-                    return Err(Ended::Failed(E::from(error), Some(meaning)));
+                    return Err(Ended::failed(E::from(error), Some(meaning)));
                 }
             }
             let meaning = result.as_ref().err().and_then(|error| error.held().map(D::judge));
             // One that has failed may have left a transaction of its own open, in either mode.
             let cleanup = result.as_ref().err().map(|_| mode.rollback_end(clock, limit));
             let was_kept = back.is_none();
-            tidy(server, &mut place, back, birth, meaning, cleanup, clock).await;
+            let is_settled = tidy(server, &mut place, back, birth, meaning, cleanup, clock).await;
             match result {
                 Ok(_) if mode == Mode::Transaction && was_kept => Err(Ended::Kept),
-                result => result.map_err(|error| Ended::Failed(error, meaning)),
+                result => result.map_err(|error| Ended::Failed { error, meaning, is_settled }),
             }
         };
         let mut context = context::capture(clock).attempt(self.course.attempt());
@@ -403,10 +403,19 @@ enum Ended<E> {
     Rejected(Rejection),
     /// The operation did not give the connection back, so there was nothing to commit.
     Kept,
-    Failed(E, Option<Meaning>),
+    Failed {
+        error: E,
+        meaning: Option<Meaning>,
+        /// No statement of the operation's is under way any more: its error tells all there is.
+        is_settled: bool,
+    },
 }
 
 impl<E> Ended<E> {
+    const fn failed(error: E, meaning: Option<Meaning>) -> Self {
+        Self::Failed { error, meaning, is_settled: true }
+    }
+
     /// An error of connecting or beginning.
     fn lost<D>(error: D::Error) -> Self
     where
@@ -414,7 +423,7 @@ impl<E> Ended<E> {
         E: From<D::Error>,
     {
         let meaning = D::judge(&error);
-        Self::Failed(E::from(error), Some(meaning))
+        Self::failed(E::from(error), Some(meaning))
     }
 }
 
@@ -430,7 +439,8 @@ impl<E> Failure<E> {
     }
 }
 
-/// Gives the connection back, if it can be used again.
+/// Gives the connection back, if it can be used again. False if a statement may be under way on it:
+/// the operation has given one up, and may have ended in an error of its own for that.
 async fn tidy<D>(
     server: &Server<D>,
     place: &mut Place<D::Connection>,
@@ -439,10 +449,14 @@ async fn tidy<D>(
     meaning: Option<Meaning>,
     rolled_back_by: Option<Instant>,
     clock: &Clock,
-) where
+) -> bool
+where
     D: Database,
 {
-    let Some(mut connection) = connection else { return };
+    let Some(mut connection) = connection else { return false };
+    if D::is_broken(&connection) {
+        return false;
+    }
     let is_spent = meaning.is_some_and(|meaning| {
         meaning.gone
             || matches!(
@@ -450,14 +464,15 @@ async fn tidy<D>(
                 Handling::Reconnect | Handling::WrongReplica | Handling::Primary
             )
     });
-    if is_spent || D::is_broken(&connection) {
-        return;
+    if is_spent {
+        return true;
     }
     if rolled_back_by.is_some() {
         let rollback = D::rollback(&mut connection);
-        let Some(Ok(())) = until(clock, rolled_back_by, rollback).await else { return };
+        let Some(Ok(())) = until(clock, rolled_back_by, rollback).await else { return false };
     }
     server.give_back(place, connection, birth);
+    true
 }
 
 /// Tells the breaker and the pool how an attempt ended, and says what it means for the call.
@@ -501,11 +516,14 @@ where
             complete(Outcome::Neutral);
             Err(Failure::Cut { ran: Ran::No })
         }
-        Some(Err(Ended::Failed(error, meaning))) => {
+        Some(Err(Ended::Failed { error, meaning, is_settled })) => {
             let Some(meaning) = meaning else {
                 // The operation's own reason, which says nothing of the server.
                 complete(Outcome::Neutral);
-                return Err(Failure::Failed { error, handling: Handling::Never, ran: Ran::No });
+                // A transaction ends with its connection.
+                let ran =
+                    if is_settled || mode == Mode::Transaction { Ran::No } else { Ran::Maybe };
+                return Err(Failure::Failed { error, handling: Handling::Never, ran });
             };
             let Meaning { handling, gone, kind } = meaning;
             match handling {
@@ -518,7 +536,7 @@ where
                 (_, Stage::Outside | Stage::Connecting) | (Mode::Transaction, Stage::Running) => {
                     Ran::No
                 }
-                (Mode::Plain, Stage::Running) if gone => Ran::Maybe,
+                (Mode::Plain, Stage::Running) if gone || !is_settled => Ran::Maybe,
                 (Mode::Plain, Stage::Running) => Ran::Refused,
                 (_, Stage::Committing) => {
                     // What the server has decided against is not executed; of the rest nobody knows.

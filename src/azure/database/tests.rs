@@ -114,6 +114,41 @@ async fn a_repeat_that_hangs_ends_at_the_deadline_with_the_failure_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_statement_that_an_operation_gives_up_itself_may_have_run() {
+    for (safety, is_ambiguous) in [(Safety::Idempotent, false), (Safety::Unsafe, true)] {
+        // Left in the middle of its answer.
+        let world = World::new([Step::Hangs]);
+        let (driver, server) = world.pool(Settings::default());
+        let answer = driver.run([&server], safety, async |mut c: Lent| {
+            let end = world.clock.now() + seconds(1);
+            until(&world.clock, Some(end), c.query()).await.unwrap_or(Err(Fault::Own))
+        });
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.is_ambiguous(), is_ambiguous);
+        assert_eq!(error.into_service(), Some(Fault::Own));
+
+        // Still at it, as only the cleaning finds out, which must not take long.
+        let world = World::new([]);
+        world.rollbacks([Step::Hangs]);
+        let (driver, server) = world.pool(Settings::default());
+        let start = world.clock.now();
+        let answer = driver.run([&server], safety, async |_: Lent| Err::<(), _>(Fault::Own));
+        assert_eq!(answer.await.unwrap_err().is_ambiguous(), is_ambiguous);
+        assert_eq!(world.clock.now(), start + seconds(1));
+
+        // Not given back.
+        let world = World::new([]);
+        let (driver, server) = world.pool(Settings::default());
+        let mut kept = Vec::new();
+        let answer = driver.run([&server], safety, |c: Lent| {
+            kept.push(c);
+            async { Err::<(), _>(Fault::Own) }
+        });
+        assert_eq!(answer.await.unwrap_err().is_ambiguous(), is_ambiguous);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_that_hangs_is_cut_and_may_have_run() {
     for (safety, is_ambiguous) in [(Safety::Idempotent, false), (Safety::Unsafe, true)] {
         let world = World::new([Step::Hangs]);
@@ -616,6 +651,7 @@ struct Script {
     queries: VecDeque<Step>,
     commits: VecDeque<Step>,
     pings: VecDeque<Step>,
+    rollbacks: VecDeque<Step>,
     ran: Vec<&'static str>,
     opened: u32,
 }
@@ -656,6 +692,10 @@ impl World {
 
     fn pings(&self, steps: impl IntoIterator<Item = Step>) {
         self.script.lock().pings.extend(steps);
+    }
+
+    fn rollbacks(&self, steps: impl IntoIterator<Item = Step>) {
+        self.script.lock().rollbacks.extend(steps);
     }
 
     fn ran(&self) -> Vec<&'static str> {
@@ -721,12 +761,11 @@ impl Database for World {
     }
 
     async fn rollback(connection: &mut Connection) -> Result<(), Fault> {
-        connection.busy = false;
-        connection.world.step("rollback", |script| &mut script.pings).await
+        connection.world.step("rollback", |script| &mut script.rollbacks).await
     }
 
-    fn is_broken(_: &Connection) -> bool {
-        false
+    fn is_broken(connection: &Connection) -> bool {
+        connection.busy
     }
 
     fn judge(error: &Fault) -> Meaning {
