@@ -36,6 +36,8 @@ struct Call<'a, E> {
     driver: &'a Driver,
     deadline: Option<Instant>,
     course: Course,
+    /// It has begun: being turned away now runs nothing, and need not end it.
+    is_begun: bool,
     /// The last real failure.
     last: Option<Error<E>>,
 }
@@ -211,7 +213,7 @@ impl<'a, E> Call<'a, E> {
         if let (Some(budget), 0..=1) = (&driver.budget, incoming) {
             budget.deposit();
         }
-        Self { driver, deadline, course: Course::new(incoming), last: None }
+        Self { driver, deadline, course: Course::new(incoming), is_begun: false, last: None }
     }
 
     /// One attempt: on the first server, and where that can not do it at once on the next.
@@ -314,9 +316,7 @@ impl<'a, E> Call<'a, E> {
     /// Waits for the next attempt after `failure`, or ends the call with what there is to say.
     async fn follow(&mut self, failure: Failure<E>, repeatable: bool) -> Result<(), Error<E>> {
         match failure {
-            Failure::Rejected(rejection) => {
-                Err(self.last.take().unwrap_or(Error::Rejected(rejection)))
-            }
+            Failure::Rejected(rejection) => self.wait_out(rejection).await,
             Failure::Cut { ran } => {
                 let timed_out = Rejection::new(self.driver.name(), Reason::TimedOut);
                 let error = self.last.take().unwrap_or(Error::Rejected(timed_out));
@@ -329,6 +329,26 @@ impl<'a, E> Call<'a, E> {
                 Ran::No | Ran::Refused | Ran::Maybe => self.wait(error, handling).await,
             },
         }
+    }
+
+    /// Waits until the policy that has turned a call away that has begun may let it in, or ends it.
+    async fn wait_out(&mut self, rejection: Rejection) -> Result<(), Error<E>> {
+        let Driver { params, clock, rng, .. } = self.driver;
+        let now = clock.now();
+        let remaining = self.deadline.map(|deadline| deadline.since(now));
+        // Who found no place has waited already.
+        let wait = match rejection.reason() {
+            Reason::QueueTimedOut => Duration::ZERO,
+            _ => rejection.retry_after().unwrap_or(params.pace.backoff.interval(0)),
+        };
+        if self.is_begun
+            && let Decision::Repeat { after } =
+                self.course.wait_out(wait, remaining, &params.pace, rng.next())
+        {
+            sleep_until(clock, now + after).await;
+            return Ok(());
+        }
+        Err(self.last.take().unwrap_or(Error::Rejected(rejection)))
     }
 
     /// Waits for the next attempt, or ends the call with `error`.
@@ -353,6 +373,7 @@ impl<'a, E> Call<'a, E> {
             }
         };
         self.last = Some(error);
+        self.is_begun = true;
         emitter.emit(EventKind::Retry { attempt: self.course.made().saturating_add(1), after });
         sleep_until(clock, now + after).await;
         if let Some(charge) = charge {
@@ -378,7 +399,7 @@ impl<'a, E> Call<'a, E> {
     {
         let Driver { clock, params, .. } = self.driver;
         let settled = clock.now() + params.pace.backoff.interval(0);
-        let mut call = Self { last: None, course: Course::new(1), ..*self };
+        let mut call = Self { last: None, course: Course::new(1), is_begun: true, ..*self };
         loop {
             match call.attempt(&[server], Mode::Plain, verify).await {
                 Ok(Verified::NotExecuted) if !clock.has_passed(settled) => {

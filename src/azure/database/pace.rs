@@ -24,6 +24,8 @@ pub(super) struct Course {
     made: u32,
     /// Those of them that lost against another transaction.
     quick: u32,
+    /// How often it was turned away on its way.
+    refused: u32,
     /// The number that the call's first attempt had, given by whoever made the call.
     incoming: u32,
 }
@@ -38,7 +40,7 @@ pub(super) enum Decision {
 impl Course {
     pub(super) const fn new(incoming: u32) -> Self {
         let incoming = if incoming == 0 { 1 } else { incoming };
-        Self { made: 0, quick: 0, incoming }
+        Self { made: 0, quick: 0, refused: 0, incoming }
     }
 
     /// The number of the attempt that runs or follows.
@@ -81,6 +83,24 @@ impl Course {
             }
         };
         if remaining.is_some_and(|remaining| after >= remaining) {
+            return Decision::Finish;
+        }
+        Decision::Repeat { after }
+    }
+
+    /// Decides what follows when a policy has turned the next attempt away, for that time at least.
+    /// No attempt was made, but nobody is turned away more often than he may try.
+    pub(super) fn wait_out(
+        &mut self,
+        wait: Duration,
+        remaining: Option<Duration>,
+        pace: &Pace,
+        chance: u64,
+    ) -> Decision {
+        self.refused = self.refused.saturating_add(1);
+        let after = spread(wait, chance);
+        if self.refused > pace.max_attempts || remaining.is_some_and(|remaining| after >= remaining)
+        {
             return Decision::Finish;
         }
         Decision::Repeat { after }
@@ -160,6 +180,19 @@ mod tests {
             Course::new(1).decide(Handling::Reconnect, longer, &pace(), 0),
             Decision::Repeat { after: five }
         );
+    }
+
+    #[test]
+    fn is_turned_away_as_often_as_it_may_try_and_not_past_its_deadline() {
+        let five = Duration::from_secs(5);
+        let mut course = Course::new(1);
+        for _ in 0..8 {
+            let decision = course.wait_out(five, None, &pace(), 0);
+            assert_eq!(decision, Decision::Repeat { after: five });
+        }
+        assert_eq!(course.wait_out(five, None, &pace(), 0), Decision::Finish);
+        assert_eq!(course.made(), 0);
+        assert_eq!(Course::new(1).wait_out(five, Some(five), &pace(), 0), Decision::Finish);
     }
 
     #[test]

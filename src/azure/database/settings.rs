@@ -109,6 +109,9 @@ impl Settings {
 
     /// How often a call is made, the first time included: from 1 to 100.
     ///
+    /// A repeat that the breaker turns away, or that finds no connection in time, is none of them:
+    /// it waits until it may be let in, as often as this at most.
+    ///
     /// Default: 5.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts;

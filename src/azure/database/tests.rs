@@ -361,6 +361,67 @@ async fn a_look_that_fails_is_repeated_and_one_that_never_works_leaves_the_call_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_breaker_that_opens_at_a_lost_commit_delays_the_look_and_does_not_end_it() {
+    let breaker = circuit_breaker::Config::default()
+        .min_calls(None)
+        .consecutive_failures(1)
+        .open_for(seconds(5));
+    let world = World::new([]);
+    world.commits([Step::Fails(Fault::Lost)]);
+    let (driver, server) = world.pool(Settings::default().circuit_breaker(breaker.clone()));
+    let start = world.clock.now();
+    let verify = async |_: Lent| Ok(Verified::Executed(77));
+    assert_eq!(driver.transaction(&server, query, verify).await, Ok(77));
+    let waited = world.clock.now().since(start);
+    assert!(waited >= seconds(3) && waited < seconds(7), "{waited:?}");
+
+    // Not where there is no time for it.
+    let world = World::new([]);
+    world.commits([Step::Fails(Fault::Lost)]);
+    let settings = Settings::default().circuit_breaker(breaker).total_timeout(seconds(2));
+    let (driver, server) = world.pool(settings);
+    let start = world.clock.now();
+    let answer = driver.transaction(&server, query, verify).await;
+    assert_eq!(answer, Err(Error::Ambiguous(Fault::Lost)));
+    assert_eq!(world.clock.now(), start);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_opens_while_a_call_waits_delays_its_repeat_and_does_not_end_it() {
+    let breaker = circuit_breaker::Config::default()
+        .min_calls(None)
+        .consecutive_failures(1)
+        .open_for(seconds(20));
+    let world = World::new([Step::Fails(Fault::Lost)]);
+    let (driver, server) = world.pool(Settings::default().circuit_breaker(breaker));
+    let start = world.clock.now();
+
+    let answer = driver.run([&server], Safety::Idempotent, query).await;
+
+    assert_eq!(answer, Ok(2));
+    let waited = world.clock.now().since(start);
+    assert!(waited >= seconds(10) && waited < seconds(27), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_waits_for_a_place_as_long_as_there_is_time() {
+    let world = World::new([Step::Works, Step::Hangs]);
+    world.commits([Step::Fails(Fault::Lost)]);
+    let (driver, server) = world.pool(Settings::default().size(1));
+    let hanging = async {
+        // Begins while the transaction holds the place, and ends 12 s later.
+        let call = driver.run([&server], Safety::Idempotent, query);
+        until(&world.clock, Some(world.clock.now() + seconds(12)), call).await
+    };
+    let transaction =
+        driver.transaction(&server, query, async |_: Lent| Ok(Verified::Executed(77)));
+
+    let (answer, cut) = tokio::join!(biased; transaction, hanging);
+
+    assert_eq!((answer, cut), (Ok(77), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_the_server_refused_was_not_executed() {
     let world = World::new([]);
     world.commits([Step::Fails(Fault::Deadlock), Step::Fails(Fault::Syntax)]);
