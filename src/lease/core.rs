@@ -75,6 +75,8 @@ pub(super) struct Core {
     /// How often the store was asked for the lease, since it was last had, with an end that nobody
     /// knows.
     doubts: u32,
+    /// Whether it gives back what it may hold without a term, to stand again later.
+    gives_back: bool,
 }
 
 impl Core {
@@ -90,6 +92,7 @@ impl Core {
             failures: 0,
             failing_since: None,
             doubts: 0,
+            gives_back: false,
         }
     }
 
@@ -119,6 +122,11 @@ impl Core {
         self.failures
     }
 
+    /// Whether the next release is one that nobody has asked for.
+    pub(super) const fn gives_back(&self) -> bool {
+        self.gives_back
+    }
+
     pub(super) const fn failing_since(&self) -> Option<Instant> {
         self.failing_since
     }
@@ -139,6 +147,7 @@ impl Core {
                 Next::Ask(Ask::Renew, give_up.min(term.valid_until))
             }
             (Some(term), _) => Next::Wait(self.due.min(term.valid_until)),
+            (None, true) if now >= self.due && self.gives_back => Next::Ask(Ask::Release, give_up),
             (None, true) if now >= self.due => Next::Ask(Ask::Acquire, give_up),
             (None, true) => Next::Wait(self.due),
             (None, false) if now >= self.held_until => Next::Wait(Instant::FAR_FUTURE),
@@ -154,7 +163,7 @@ impl Core {
         let is_wanted = match ask {
             Ask::Acquire => self.stands,
             Ask::Renew => self.term.is_some(),
-            Ask::Release => !self.stands,
+            Ask::Release => !self.stands || self.gives_back,
         };
         is_wanted.then(|| match ask {
             Ask::Acquire | Ask::Renew => {
@@ -174,6 +183,8 @@ impl Core {
         chance: u64,
     ) -> Moved {
         match ending {
+            // That it could give the lease back is not what it was here for.
+            Ending::Done(_) | Ending::NotOurs if self.gives_back => {}
             Ending::Done(_) | Ending::NotOurs => self.answered(),
             Ending::NotDone | Ending::Unknown => self.failed(now),
         }
@@ -186,7 +197,7 @@ impl Core {
         };
         match (ask, ending) {
             (Ask::Acquire, Ending::Unknown) => self.doubts = self.doubts.saturating_add(1),
-            (Ask::Acquire | Ask::Renew, Ending::Done(_)) => self.doubts = 0,
+            (Ask::Acquire | Ask::Renew, Ending::Done(_) | Ending::NotOurs) => self.doubts = 0,
             _ => {}
         }
         let soon = now + jittered(self.params.renew_every / 5, chance);
@@ -195,6 +206,11 @@ impl Core {
             (Ask::Acquire, Ending::NotOurs | Ending::NotDone | Ending::Unknown) => {
                 let turn = sent + jittered(self.params.campaign_every, chance);
                 self.due = if self.stands { soon.max(turn) } else { soon };
+                // It may hold what it can not make use of, and would for ever.
+                if self.stands && self.doubts >= DOUBTS && now < self.held_until {
+                    self.gives_back = true;
+                    self.due = now;
+                }
             }
             (Ask::Renew, Ending::Done(_)) => return self.renewed(sent, now),
             (Ask::Renew, Ending::NotOurs) => {
@@ -205,6 +221,11 @@ impl Core {
             (Ask::Renew, Ending::NotDone | Ending::Unknown) => {
                 self.due = soon;
                 return self.sweep(now);
+            }
+            (Ask::Release, _) if std::mem::take(&mut self.gives_back) => {
+                // Long enough for others to ask, and for what this one may hold still to end.
+                self.doubts = 0;
+                self.due = soon + self.params.duration;
             }
             (Ask::Release, _) => self.due = soon,
         }
@@ -247,6 +268,7 @@ impl Core {
     pub(super) fn release(&mut self, now: Instant) -> Moved {
         let before = self.role(now);
         self.stands = false;
+        self.gives_back = false;
         if let Some(term) = self.term.take() {
             self.busy_until = term.valid_until;
         }
@@ -287,6 +309,9 @@ impl Core {
         self.failing_since.get_or_insert(now);
     }
 }
+
+/// After how many ends in a row that nobody knows others shall have the lease.
+const DOUBTS: u32 = 2;
 
 /// Between half of `time` and all of it.
 fn jittered(time: Duration, chance: u64) -> Duration {

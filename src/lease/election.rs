@@ -19,6 +19,11 @@ use crate::time::{Instant, Timer};
 /// It asks the store for the lease, renews it, and tells the handles. It only moves things on: that
 /// a term is over is read off the clock by whoever looks, also when this is not polled.
 ///
+/// A candidate that may hold the lease and can not begin its term, because it is too slow or may not
+/// write the epoch, does not keep the others out: after two such attempts in a row it gives back what
+/// it may hold, and rests for a [`duration`](super::Config::duration). [`Leadership::last_error`] says
+/// why.
+///
 /// # Cancel safety
 ///
 /// Dropping it, or the future that runs it, ends the term at once; the lease is not given back, and
@@ -177,7 +182,7 @@ impl Election {
         let mut failed = None;
         shared.change(|state, now| {
             let State { core, last_error, failures, .. } = state;
-            let ending = Self::ending(&result);
+            let (ending, gives_back) = (Self::ending(&result), core.gives_back());
             let moved = core.ended(ask, since, ending, now, chance);
             if matches!(ending, Ending::NotDone | Ending::Unknown) {
                 *failures += 1;
@@ -187,7 +192,10 @@ impl Election {
                 };
                 failed = Some(EventKind::Retry { attempt: core.failures(), after });
             }
-            *last_error = result.err();
+            // What it gives the lease back for is what matters then.
+            if !gives_back {
+                *last_error = result.err();
+            }
             moved
         });
         if let Some(event) = failed {

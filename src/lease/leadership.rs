@@ -293,7 +293,8 @@ impl Leadership {
 
     /// Why the last request of the election to the store failed; none if it did not.
     ///
-    /// That somebody else holds the lease is such a reason.
+    /// That somebody else holds the lease is such a reason. When the election gives the lease back
+    /// because it could not begin a term, this stays the reason for that.
     #[must_use]
     pub fn last_error(&self) -> Option<LeaseError> {
         self.shared.state.lock().last_error.clone()

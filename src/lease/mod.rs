@@ -60,6 +60,7 @@
 //! | a follower asks | every 2.5 to 5 s |
 //! | after a leader that dies, another leads within | 20 s |
 //! | after one that gives the lease back | 5 s |
+//! | a candidate that could twice in a row not say whether it had the lease rests | 15 to 16 s |
 
 mod claim;
 mod config;

@@ -78,8 +78,9 @@
 //! | it crashes | | after 15 to 20 s |
 //! | it is stopped, and goes on | does not lead when it goes on; what it had sent is refused | after 15 to 20 s |
 //! | the store is down for less than 7 s | leads on | |
-//! | the store is down for longer | steps down 12.5 s after the last renewal that worked was sent | within 20 s of its return, mostly 5 |
+//! | the store is down for longer | steps down 12.5 s after the last renewal that worked was sent | within 20 s of its return, mostly 5 where it had said that it was down |
 //! | the store takes longer than a lease to answer | steps down | when it is quick again |
+//! | its store answers it too late, or lets it have the lease and write no epoch | steps down | when it has given back the lease, after the second attempt |
 //! | an operator [breaks](crate::lease::Leadership::break_by_operator) the lease | steps down at its next renewal, within 5 s | when the lease would have ended, within 20 s |
 //! | the wall clock is set | leads on | |
 //!

@@ -72,8 +72,8 @@ impl BlobLease {
         }
         // From here on the lease is held, whatever goes wrong.
         self.begin_term(claim).await.map_err(|error| match error {
-            LeaseError::Unavailable(cause) | LeaseError::Refused(cause) => {
-                LeaseError::Ambiguous(cause)
+            error @ (LeaseError::Unavailable(_) | LeaseError::Refused(_)) => {
+                LeaseError::ambiguous(error)
             }
             other => other,
         })

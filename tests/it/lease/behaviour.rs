@@ -168,6 +168,41 @@ fn a_lost_answer_begins_no_term_twice_and_locks_nobody_out() {
 }
 
 #[test]
+fn a_candidate_that_can_not_finish_its_term_does_not_keep_the_others_out() {
+    let (clock, mut nodes) = pair();
+    nodes[0].line.fault(Fault::SlowAnswer(ms(5_000)));
+    nodes[0].run();
+    assert!(status(&nodes[0].line).is_held());
+
+    while nodes[1].leadership.term().is_none() {
+        clock.advance(ms(5));
+        nodes.iter_mut().for_each(Node::run);
+        assert!(clock.now() < at(20_000), "it keeps what is of no use to it");
+    }
+
+    assert!(nodes[0].leadership.last_error().unwrap().may_have_run());
+}
+
+#[test]
+fn who_can_not_begin_a_term_gives_the_lease_back_and_rests() {
+    let (clock, mut node) = alone();
+    node.line.fault(Fault::LostAnswer);
+    node.run_for(ms(5_000), &clock);
+    assert!(!status(&node.line).is_held(), "given back after the second time");
+    assert!(node.leadership.last_error().unwrap().may_have_run());
+    assert!(node.leadership.store_silent_for().is_some());
+    let asked = failures(&node);
+
+    node.run_for(ms(12_000), &clock);
+    assert_eq!(failures(&node), asked, "it rests");
+    node.line.fault(Fault::None);
+    node.run_for(ms(5_000), &clock);
+
+    assert!(node.leadership.term().is_some());
+    assert!(node.leadership.last_error().is_none());
+}
+
+#[test]
 fn a_leader_that_dies_is_followed_within_a_lease_and_a_campaign() {
     let (clock, mut nodes) = pair();
     nodes[0].run();

@@ -109,6 +109,29 @@ fn whatever_gets_lost_on_the_way_no_epoch_is_handed_out_twice() {
 }
 
 #[test]
+fn who_may_lease_and_write_no_epoch_lets_others_lead_and_says_why() {
+    let (clock, line, mut node) = alone();
+    let denied = Step::Status(403, "AuthorizationPermissionMismatch");
+    // The blob is not there at first.
+    line.script([Step::Answer, Step::Answer, Step::Answer, Step::Answer, denied]);
+    line.script([Step::Answer, Step::Answer, denied]);
+    node.run_for(Duration::from_secs(5), &clock);
+    assert_eq!(line.seen().last().map(String::as_str), Some("release"));
+
+    let environment = Environment::new().clock(clock.clone()).seed(4);
+    let lease = BlobLease::new(line.line().client());
+    let mut other = Node::new(lease, &Leadership::builder(), &environment);
+    other.run();
+    assert!(other.leadership.term().is_some());
+
+    node.run_for(Duration::from_secs(10), &clock);
+    assert!(line.seen().is_empty(), "it rests");
+    let error = node.leadership.last_error().unwrap();
+    let cause = std::error::Error::source(&error).unwrap().downcast_ref();
+    assert!(matches!(cause, Some(LeaseError::Refused(_))), "{error}");
+}
+
+#[test]
 fn what_was_acquired_but_got_no_epoch_is_given_back() {
     for failure in [Step::Refuse, Step::Status(503, "ServerBusy"), Step::Status(403, "Denied")] {
         let (_, line, mut node) = alone();
