@@ -1,7 +1,11 @@
 //! A blob that only the leader writes.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use azure_core::error::ErrorKind;
 use azure_core::http::Etag;
@@ -16,6 +20,8 @@ use super::record::{Record, marks, of_the_primary};
 use crate::azure::Contract;
 use crate::error::BoxError;
 use crate::lease::{Claim, Epoch, Stale};
+use crate::telemetry::Environment;
+use crate::time::{Clock, Timer};
 
 /// A block blob that refuses what a former leader writes.
 ///
@@ -49,14 +55,14 @@ use crate::lease::{Claim, Epoch, Stale};
 /// ```
 #[derive(Clone)]
 pub struct FencedBlob {
-    client: Arc<BlobClient>,
+    line: Line,
 }
 
 /// Writes a [`FencedBlob`] in one epoch.
 ///
 /// See [`FencedBlob`] for an example.
 pub struct FencedWriter {
-    client: Arc<BlobClient>,
+    line: Line,
     epoch: Epoch,
     record: Record,
     etag: Etag,
@@ -70,7 +76,25 @@ impl FencedBlob {
     /// there.
     #[must_use]
     pub fn new(client: BlobClient) -> Self {
-        Self { client: Arc::new(client) }
+        Self::new_in(client, &Environment::new())
+    }
+
+    /// The same, by the clock of `environment`.
+    #[must_use]
+    pub fn new_in(client: BlobClient, environment: &Environment) -> Self {
+        let clock = environment.clock.clone();
+        Self { line: Line { client: Arc::new(client), clock, timeout: TIMEOUT } }
+    }
+
+    /// What each request to the service may take, with the content that goes with it. One that is
+    /// cut may be carried out all the same, which ends as [`FencedError::Ambiguous`]. Zero cuts all
+    /// that are not answered at once. Holds for what is opened afterwards.
+    ///
+    /// Default: 10 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.line.timeout = timeout;
+        self
     }
 
     /// Shuts all earlier epochs out, then reads the blob: what is returned stays true until the
@@ -91,7 +115,7 @@ impl FencedBlob {
         let mark = format!("{id}/0");
         let mut last = FencedError::Conflict;
         for _ in 0..ROUNDS {
-            let record = match Record::read(&self.client, None).await {
+            let record = match self.line.ask(Record::read(&self.line.client, None)).await {
                 Ok(record) => record.map_err(FencedError::Malformed)?,
                 Err(error) if is_missing(&error) => {
                     self.create(epoch, &mark).await?;
@@ -113,11 +137,12 @@ impl FencedBlob {
                 method_options: of_the_primary(),
                 ..BlobClientDownloadOptions::default()
             };
-            match self.client.download(Some(options)).await {
-                Ok(answer) => {
-                    let content = answer.body.collect().await.map_err(FencedError::of)?;
-                    let (client, etag) = (Arc::clone(&self.client), record.etag.clone());
-                    let writer = FencedWriter { client, epoch, record, etag, id, writes: 0 };
+            let download =
+                async { self.line.client.download(Some(options)).await?.body.collect().await };
+            match self.line.ask(download).await {
+                Ok(content) => {
+                    let (line, etag) = (self.line.clone(), record.etag.clone());
+                    let writer = FencedWriter { line, epoch, record, etag, id, writes: 0 };
                     return Ok((content, writer));
                 }
                 Err(error) if is_conflict(&error) => {}
@@ -132,7 +157,8 @@ impl FencedBlob {
             metadata: Some(marks(epoch, mark, None)),
             ..BlobClientUploadOptions::default().if_not_exists()
         };
-        match self.client.upload(Bytes::new().into(), Some(options)).await {
+        let upload = self.line.client.upload(Bytes::new().into(), Some(options));
+        match self.line.ask(upload).await {
             Ok(_) => Ok(()),
             Err(error) if exists(&error) || may_have_run(&error) => Ok(()),
             Err(error) => Err(FencedError::of(error)),
@@ -151,12 +177,41 @@ impl FencedBlob {
             if_match: Some(record.etag.clone()),
             ..BlobClientSetMetadataOptions::default()
         };
-        match self.client.set_metadata(&metadata, Some(options)).await {
+        let set = self.line.client.set_metadata(&metadata, Some(options));
+        match self.line.ask(set).await {
             Ok(_) => Ok(Ok(())),
             Err(error) if is_conflict(&error) => Ok(Err(FencedError::Conflict)),
             Err(error) if may_have_run(&error) => Ok(Err(FencedError::of(error))),
             Err(error) => Err(FencedError::of(error)),
         }
+    }
+}
+
+/// A way to the blob, and how long it may take.
+#[derive(Clone)]
+struct Line {
+    client: Arc<BlobClient>,
+    clock: Clock,
+    timeout: Duration,
+}
+
+impl Line {
+    /// Waits for an answer, but not for ever: then nobody knows whether it was done.
+    async fn ask<T>(
+        &self,
+        request: impl Future<Output = azure_core::Result<T>>,
+    ) -> azure_core::Result<T> {
+        let until = self.clock.now() + self.timeout;
+        let mut request = pin!(request);
+        let mut timer = Timer::idle();
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = request.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            let cut = || Err(Error::with_message(ErrorKind::Io, "no answer in time"));
+            timer.poll_until(until, &self.clock, cx).map(|()| cut())
+        })
+        .await
     }
 }
 
@@ -195,8 +250,9 @@ impl FencedWriter {
                 if_match: Some(self.etag.clone()),
                 ..BlobClientUploadOptions::default()
             };
+            let upload = self.line.client.upload(content.clone().into(), Some(options));
             // The end of it that nobody saw, if so. It is settled by the end of the round, or told of.
-            let unseen = match self.client.upload(content.clone().into(), Some(options)).await {
+            let unseen = match self.line.ask(upload).await {
                 Ok(answer) => match answer.etag {
                     Some(etag) => {
                         self.etag = etag;
@@ -211,7 +267,7 @@ impl FencedWriter {
                 Err(error) if may_have_run(&error) => Some(error),
                 Err(error) => return Err(FencedError::of(error)),
             };
-            let there = match Record::read(&self.client, None).await {
+            let there = match self.line.ask(Record::read(&self.line.client, None)).await {
                 Ok(there) => there.map_err(FencedError::Malformed)?,
                 // Whatever became of the question, it is the write that matters.
                 Err(error) => return Err(FencedError::Ambiguous(unseen.unwrap_or(error))),
@@ -310,14 +366,14 @@ impl std::error::Error for FencedError {
 /// Without the query, which may be a signature.
 impl fmt::Debug for FencedBlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FencedBlob").field("blob", &self.client.url().path()).finish()
+        f.debug_struct("FencedBlob").field("blob", &self.line.client.url().path()).finish()
     }
 }
 
 impl fmt::Debug for FencedWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FencedWriter")
-            .field("blob", &self.client.url().path())
+            .field("blob", &self.line.client.url().path())
             .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
@@ -327,5 +383,6 @@ fn may_have_run(error: &Error) -> bool {
     Contract::storage().may_have_run_error(error)
 }
 
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked again when somebody was faster.
 const ROUNDS: usize = 5;

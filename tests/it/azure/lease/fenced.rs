@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seawall::azure::lease::{FencedBlob, FencedError, FencedWriter};
 use seawall::lease::{Epoch, Fault, Stale};
+use seawall::telemetry::Environment;
 use seawall::time::Clock;
 
 use super::blob::now;
@@ -119,6 +120,32 @@ fn a_write_whose_end_nobody_saw_before_another_leader_opened_the_blob_stays_in_d
             assert!(matches!(error, FencedError::Ambiguous(_)), "{step:?}, {epoch}: {error}");
         }
     }
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_waited_for_no_longer_than_wanted() {
+    let clock = Clock::manual();
+    let line = Line::new(&clock);
+    let environment = Environment::new().clock(clock.clone());
+    let blob = FencedBlob::new_in(line.client(), &environment).timeout(Duration::from_secs(2));
+    let (_, mut writer) = now(blob.open(Epoch::new(1))).unwrap();
+    line.fault(Fault::Silent);
+
+    let mut opened = Box::pin(blob.open(Epoch::new(2)));
+    let mut written = Box::pin(writer.write("one"));
+    assert!(poll(written.as_mut()).is_pending());
+    assert!(poll(opened.as_mut()).is_pending());
+    clock.advance(Duration::from_millis(1_999));
+    assert!(poll(opened.as_mut()).is_pending());
+    clock.advance(Duration::from_millis(1));
+    let Poll::Ready(Err(error)) = poll(opened.as_mut()).map_ok(drop) else { panic!("it waits") };
+    assert!(matches!(error, FencedError::Ambiguous(_)), "{error}");
+
+    // It has cut the write, and asks what became of it.
+    assert!(poll(written.as_mut()).is_pending());
+    clock.advance(Duration::from_secs(2));
+    let Poll::Ready(Err(error)) = poll(written.as_mut()) else { panic!("it waits") };
+    assert!(matches!(error, FencedError::Ambiguous(_)), "{error}");
 }
 
 #[test]
