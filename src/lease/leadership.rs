@@ -114,7 +114,8 @@ impl Leadership {
         }
     }
 
-    /// Waits until this process leads.
+    /// Waits until this process leads: for ever, once it is [abandoned](Self::is_abandoned).
+    /// [`leading_or_abandoned`](Self::leading_or_abandoned) ends then.
     ///
     /// # Cancel safety
     ///
@@ -126,6 +127,46 @@ impl Leadership {
                 return term;
             }
         }
+    }
+
+    /// Waits until this process leads, or never will: none if the [`Election`] was dropped, which it
+    /// also is when its task was aborted or has panicked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use seawall::lease::{InMemory, Leadership};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (leadership, election) = Leadership::builder().build(InMemory::new())?;
+    /// let task = tokio::spawn(election.run());
+    /// assert!(leadership.leading_or_abandoned().await.is_some());
+    ///
+    /// task.abort();
+    /// assert!(task.await.is_err());
+    /// assert_eq!(leadership.leading_or_abandoned().await, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn leading_or_abandoned(&self) -> Option<Term> {
+        let mut watch = self.watch();
+        poll_fn(|cx| {
+            loop {
+                match watch.poll(cx) {
+                    Poll::Ready(Some(term)) => return Poll::Ready(Some(term)),
+                    Poll::Ready(None) => {}
+                    // The watch has joined those who wait before this look.
+                    Poll::Pending if self.is_abandoned() => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
     }
 
     /// Tells of the beginnings and ends of terms, from now on.
@@ -476,6 +517,10 @@ impl Watch {
     ///
     /// Two terms of this process that follow on each other are told apart by their epochs. It ends
     /// at the end of a term by the clock, whether or not the election runs.
+    ///
+    /// Once the [`Election`] was dropped, which ends the term, there is no further change, and this
+    /// waits for ever: race it with something that ends, or wait for a term by
+    /// [`Leadership::leading_or_abandoned`].
     ///
     /// # Cancel safety
     ///

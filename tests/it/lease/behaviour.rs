@@ -556,6 +556,22 @@ fn an_election_that_is_dropped_ends_the_term_and_lets_nobody_wait() {
 }
 
 #[test]
+fn who_waits_to_lead_or_never_to_is_told_when_the_election_is_dropped() {
+    let (_, Node { leadership, line, inner }) = alone();
+    let (woken, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    let mut waits = pin!(leadership.leading_or_abandoned());
+    assert!(waits.as_mut().poll(&mut cx).is_pending());
+
+    drop(inner);
+
+    assert_eq!(woken.count(), 1);
+    assert_eq!(waits.as_mut().poll(&mut cx), Poll::Ready(None));
+    assert_eq!(poll(pin!(leadership.leading_or_abandoned())), Poll::Ready(None));
+    drop(line);
+}
+
+#[test]
 fn an_epoch_that_a_store_has_seen_ends_an_earlier_term_and_is_passed_by_the_next() {
     let (clock, mut node) = alone();
     node.run();
