@@ -182,15 +182,19 @@ impl Driver {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if let Failure::Failed { error, ran: Ran::Maybe, .. } = failure {
-                match call.verify(server, &mut verify).await {
-                    Verified::Executed(value) => return Ok(value),
-                    // The server has just answered: nothing is to be waited for.
-                    Verified::NotExecuted => call.wait(error, Handling::Rerun).await?,
-                    Verified::Unknown => return Err(self.ambiguous(Error::Service(error))),
+            let error = match failure {
+                Failure::Failed { error, ran: Ran::Maybe, .. } => Error::Service(error),
+                Failure::Cut { ran: Ran::Maybe } => call.timed_out(),
+                failure => {
+                    call.follow(failure, false).await?;
+                    continue;
                 }
-            } else {
-                call.follow(failure, false).await?;
+            };
+            match call.verify(server, &mut verify).await {
+                Verified::Executed(value) => return Ok(value),
+                // The server has just answered: nothing is to be waited for.
+                Verified::NotExecuted => call.wait(error, Handling::Rerun).await?,
+                Verified::Unknown => return Err(self.ambiguous(error)),
             }
         }
     }
@@ -287,7 +291,13 @@ impl<'a, E> Call<'a, E> {
             let mut back = back.try_recv().ok();
             if let (Mode::Transaction, Ok(_), Some(connection)) = (mode, &result, &mut back) {
                 stage = Stage::Committing;
-                if let Err(error) = D::commit(connection).await {
+                // Who looks afterwards must have time left, too.
+                let now = clock.now();
+                let end = limit.map(|limit| now + limit.since(now) / 2);
+                let Some(commit) = until(clock, end, D::commit(connection)).await else {
+                    return Err(Ended::Cut);
+                };
+                if let Err(error) = commit {
                     let cleanup = Some(mode.rollback_end(clock, limit));
                     let meaning = D::judge(&error);
                     tidy(server, &mut place, back, birth, Some(meaning), cleanup, clock).await;
@@ -318,17 +328,24 @@ impl<'a, E> Call<'a, E> {
         match failure {
             Failure::Rejected(rejection) => self.wait_out(rejection).await,
             Failure::Cut { ran } => {
-                let timed_out = Rejection::new(self.driver.name(), Reason::TimedOut);
-                let error = self.last.take().unwrap_or(Error::Rejected(timed_out));
+                let error = self.timed_out();
                 let is_ambiguous = ran != Ran::No && !repeatable;
                 Err(if is_ambiguous { self.driver.ambiguous(error) } else { error })
             }
             Failure::Failed { error, handling, ran } => match ran {
                 Ran::Maybe if !repeatable => Err(self.driver.ambiguous(Error::Service(error))),
                 Ran::Refused if !repeatable => Err(Error::Service(error)),
-                Ran::No | Ran::Refused | Ran::Maybe => self.wait(error, handling).await,
+                Ran::No | Ran::Refused | Ran::Maybe => {
+                    self.wait(Error::Service(error), handling).await
+                }
             },
         }
+    }
+
+    /// The last real failure of a call whose time is over.
+    fn timed_out(&mut self) -> Error<E> {
+        let timed_out = Rejection::new(self.driver.name(), Reason::TimedOut);
+        self.last.take().unwrap_or(Error::Rejected(timed_out))
     }
 
     /// Waits until the policy that has turned a call away that has begun may let it in, or ends it.
@@ -352,12 +369,11 @@ impl<'a, E> Call<'a, E> {
     }
 
     /// Waits for the next attempt, or ends the call with `error`.
-    async fn wait(&mut self, error: E, handling: Handling) -> Result<(), Error<E>> {
+    async fn wait(&mut self, error: Error<E>, handling: Handling) -> Result<(), Error<E>> {
         let Driver { params, budget, clock, rng, emitter, .. } = self.driver;
         let now = clock.now();
         let remaining = self.deadline.map(|deadline| deadline.since(now));
         let decision = self.course.decide(handling, remaining, &params.pace, rng.next());
-        let error = Error::Service(error);
         let Decision::Repeat { after } = decision else {
             if handling.is_transient() {
                 emitter.emit(EventKind::RetriesExhausted { attempts: self.course.made() });
@@ -419,9 +435,11 @@ impl<'a, E> Call<'a, E> {
     }
 }
 
-/// How an attempt ended that was not cut.
+/// How an attempt ended that was not cut from outside.
 enum Ended<E> {
     Rejected(Rejection),
+    /// The commit had no more time.
+    Cut,
     /// The operation did not give the connection back, so there was nothing to commit.
     Kept,
     Failed {
@@ -514,7 +532,7 @@ where
         }
     };
     match ended {
-        None => {
+        None | Some(Err(Ended::Cut)) => {
             complete(Outcome::Transient);
             let ran = match (mode, stage) {
                 (_, Stage::Outside | Stage::Connecting) | (Mode::Transaction, Stage::Running) => {

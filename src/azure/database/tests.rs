@@ -448,6 +448,24 @@ async fn a_commit_that_is_cut_is_ambiguous_and_an_operation_that_is_cut_is_not()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_that_hangs_leaves_half_of_the_time_for_the_look() {
+    let world = World::new([]);
+    world.commits([Step::Hangs]);
+    let (driver, server) = world.pool(Settings::default().total_timeout(seconds(60)));
+    let start = world.clock.now();
+    let executed = async |_: Lent| Ok(Verified::Executed(77));
+    assert_eq!(driver.transaction(&server, query, executed).await, Ok(77));
+    assert_eq!(world.clock.now(), start + seconds(30));
+
+    // Not executed: it is made again in what is left.
+    let world = World::new([]);
+    world.commits([Step::Hangs]);
+    let (driver, server) = world.pool(Settings::default().total_timeout(seconds(60)));
+    let not = async |_: Lent| Ok(Verified::NotExecuted);
+    assert_eq!(driver.transaction(&server, query, not).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_falls_back_at_once_and_one_that_hangs_leaves_time_for_it() {
     for fault in [Fault::Lost, Fault::Secondary, Fault::ReadOnly] {
         let (replica, primary) = (World::new([Step::Fails(fault)]), World::new([]));
