@@ -21,6 +21,11 @@ pub type RawClient = Client<Compat<TcpStream>>;
 /// broken before each command and takes that back when the command has ended. After a dropped one,
 /// every further command fails at once, and no pool takes the connection back.
 ///
+/// A transaction that the server has rolled back for another one's sake (1205, 3960) is over,
+/// whether the operation returns that error or not: its further commands and its commit fail with
+/// it, or each of them would be a transaction of its own. What is done through [`raw`](Self::raw)
+/// is not watched, and after `SET XACT_ABORT ON` any error ends the transaction: there, return it.
+///
 /// # Example
 ///
 /// ```no_run
@@ -37,7 +42,7 @@ pub struct Connection {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum Phase {
     Idle,
     /// A command runs, or was dropped.
     Busy,
@@ -45,9 +50,50 @@ enum State {
     Gone,
 }
 
+#[derive(Clone, Debug)]
+struct State {
+    phase: Phase,
+    /// The pool has begun a transaction, and not ended it.
+    in_transaction: bool,
+    /// What the server has rolled that transaction back for.
+    doomed: Option<Error>,
+}
+
+impl State {
+    const IDLE: Self = Self { phase: Phase::Idle, in_transaction: false, doomed: None };
+
+    /// A command begins: marks the connection broken, until [`end`](Self::end).
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.phase != Phase::Idle {
+            return Err(Error::Protocol(
+                "the connection is broken: an earlier command was dropped or has failed".into(),
+            ));
+        }
+        if let Some(error) = &self.doomed {
+            return Err(error.clone());
+        }
+        self.phase = Phase::Busy;
+        Ok(())
+    }
+
+    /// A command has ended.
+    fn end(&mut self, error: Option<&Error>) {
+        self.phase = error.map_or(Phase::Idle, after);
+        if let Some(error @ Error::Server(server)) = error {
+            self.failed(server.code(), error);
+        }
+    }
+
+    fn failed(&mut self, number: u32, error: &Error) {
+        if self.in_transaction && judge::ends_the_transaction(number) {
+            self.doomed = Some(error.clone());
+        }
+    }
+}
+
 impl Connection {
     pub(super) const fn new(client: RawClient) -> Self {
-        Self { client, state: State::Idle }
+        Self { client, state: State::IDLE }
     }
 
     /// Whether it can not be used again.
@@ -64,7 +110,7 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.state != State::Idle
+        self.state.phase != Phase::Idle
     }
 
     /// The rows of a query, those of its first result, with parameters `@P1` and so on.
@@ -186,7 +232,7 @@ impl Connection {
         match self.client.query(sql, parameters).await {
             Ok(stream) => Ok(Rows { stream, state }),
             Err(error) => {
-                *state = after(&error);
+                state.end(Some(&error));
                 Err(error)
             }
         }
@@ -221,48 +267,46 @@ impl Connection {
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
         self.enter()?;
         let answer = self.client.begin_transaction().await;
+        self.state.in_transaction = answer.is_ok();
         self.exit(answer)
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Error> {
         self.enter()?;
         let answer = self.client.commit_transaction().await;
+        self.state.in_transaction = false;
         self.exit(answer)
     }
 
     /// A deadlock has rolled it back already, and then there is none.
     pub(super) async fn rollback(&mut self) -> Result<(), Error> {
+        self.state.in_transaction = false;
+        self.state.doomed = None;
         self.simple_query("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await.map(drop)
     }
 
     /// Marks the connection broken, until [`exit`](Self::exit).
     fn enter(&mut self) -> Result<(), Error> {
-        if self.is_broken() {
-            return Err(Error::Protocol(
-                "the connection is broken: an earlier command was dropped or has failed".into(),
-            ));
-        }
-        self.state = State::Busy;
-        Ok(())
+        self.state.begin()
     }
 
     fn exit<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
-        self.state = answer.as_ref().err().map_or(State::Idle, after);
+        self.state.end(answer.as_ref().err());
         answer
     }
 }
 
-fn after(error: &Error) -> State {
+fn after(error: &Error) -> Phase {
     match error {
         // The answer has been read to its end, if the server does not close the connection.
-        Error::Server(_) if !judge::meaning(error).gone => State::Idle,
-        _ => State::Gone,
+        Error::Server(_) if !judge::meaning(error).gone => Phase::Idle,
+        _ => Phase::Gone,
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Connection").field("state", &self.state.phase).finish_non_exhaustive()
     }
 }
 
@@ -293,13 +337,13 @@ impl Rows<'_> {
                 Ok(Some(QueryItem::Row(row))) => return Ok(Some(row)),
                 Ok(Some(QueryItem::Metadata(_))) => {}
                 Ok(None) => {
-                    if *self.state == State::Busy {
-                        *self.state = State::Idle;
+                    if self.state.phase == Phase::Busy {
+                        self.state.end(None);
                     }
                     return Ok(None);
                 }
                 Err(error) => {
-                    *self.state = after(&error);
+                    self.state.end(Some(&error));
                     return Err(error);
                 }
             }
@@ -322,7 +366,7 @@ impl Raw<'_> {
     /// All that was begun has ended, and its answers have been read: the connection may be used
     /// again.
     pub fn finish(self) {
-        self.connection.state = State::Idle;
+        self.connection.state.phase = Phase::Idle;
     }
 }
 
@@ -337,5 +381,41 @@ impl Deref for Raw<'_> {
 impl DerefMut for Raw<'_> {
     fn deref_mut(&mut self) -> &mut RawClient {
         &mut self.connection.client
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(seawall_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_lost_against_another_one_is_over_whatever_the_operation_makes_of_it() {
+        for number in [1205, 3960, 41302] {
+            let mut state = State { in_transaction: true, ..State::IDLE };
+            state.begin().unwrap();
+            state.end(None);
+            // No error with a number can be made here, and which one it is does not matter.
+            state.failed(number, &Error::Utf8);
+
+            // As often as it tries, and without harm to the connection.
+            for _ in 0..2 {
+                assert_eq!(state.begin(), Err(Error::Utf8));
+                assert_eq!(state.phase, Phase::Idle);
+            }
+        }
+    }
+
+    #[test]
+    fn other_errors_and_those_outside_of_a_transaction_end_their_statement_only() {
+        for (number, in_transaction) in [(1205, false), (1222, true), (2627, true)] {
+            let mut state = State { in_transaction, ..State::IDLE };
+            state.begin().unwrap();
+            assert!(state.begin().is_err(), "busy");
+            state.end(None);
+            state.failed(number, &Error::Utf8);
+
+            assert_eq!(state.begin(), Ok(()), "{number}");
+        }
     }
 }

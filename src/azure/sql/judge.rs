@@ -74,6 +74,16 @@ pub(super) fn meaning(error: &tiberius::error::Error) -> Meaning {
     }
 }
 
+/// Whether the error of that number says that the server has rolled the transaction back.
+///
+/// A lock that was not granted in time (1222) ends the statement only.
+pub(super) fn ends_the_transaction(number: u32) -> bool {
+    const LOCK_TIMEOUT: i32 = 1222;
+    i32::try_from(number).is_ok_and(|number| {
+        number != LOCK_TIMEOUT && numbers::handling(number) == Some(Handling::Rerun)
+    })
+}
+
 fn by_number(error: &TokenError) -> Meaning {
     let is_fatal = error.class() >= FATAL;
     let row = i32::try_from(error.code()).ok().and_then(numbers::row);
