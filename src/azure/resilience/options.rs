@@ -98,7 +98,8 @@ impl CallOptions {
     /// safe to repeat.
     ///
     /// - [`Verified::Executed`] ends the call with the answer that `look` gives in place of the
-    ///   lost one, such as that of a `HEAD`;
+    ///   lost one. Its status must be the one that the operation is answered with, such as 201 for
+    ///   an upload; the headers may be those of a `HEAD`;
     /// - [`Verified::NotExecuted`] makes the call once more;
     /// - [`Verified::Unknown`] leaves it ambiguous.
     ///

@@ -324,7 +324,7 @@ async fn a_failure_that_is_kept_while_others_are_tried_has_no_place() {
 #[tokio::test(start_paused = true)]
 async fn each_credential_has_a_check_of_its_own() {
     let resilience = storage().build().unwrap();
-    let [first, second] = [Tokens::default(), Tokens::default()].map(Arc::new);
+    let [first, second] = [Tokens(1), Tokens(2)].map(Arc::new);
     for inner in [&first, &second, &first] {
         drop(resilience.credential(Arc::clone(inner) as _));
     }
@@ -339,9 +339,9 @@ async fn each_credential_has_a_check_of_its_own() {
     assert!(!names.contains(&"orders/3"), "{names:?}");
 }
 
-/// Never asked.
-#[derive(Debug, Default)]
-struct Tokens;
+/// Never asked. Of a size, so that two of them are at two places.
+#[derive(Debug)]
+struct Tokens(#[expect(dead_code, reason = "it only makes a place")] u8);
 
 #[async_trait::async_trait]
 impl TokenCredential for Tokens {

@@ -352,7 +352,7 @@ fn an_election_that_runs_until_something_rests_while_the_lease_is_given_back() {
     let (clock, leadership, _, stop, mut election) = until();
     let (woken, waker) = counter();
     woken.settle(&waker, election.as_mut());
-    let worker = leadership.clone();
+    let worker = leadership;
     let mut work = Box::pin(worker.run_while_leading(|_| std::future::pending::<()>()));
     assert!(poll(work.as_mut()).is_pending());
 
