@@ -34,6 +34,17 @@
 //!   another connection. That the row is there is believed at once; that it is not, only when the
 //!   first backoff has passed, since the commit may have been on its way.
 //!
+//! A commit that the server is still at shows nothing of its rows to who reads at the snapshot of
+//! what is committed, which is Azure SQL's default. So before its commit a transaction takes a lock
+//! of the application's (`sp_getapplock`) under a name that no other has, and the look begins when
+//! the server grants that lock to another session: then the commit is over, one way or the other.
+//! Where it is not granted in time, the call is ambiguous. A server without such locks is not
+//! waited for: there, *not executed* can be wrong while the commit is on its way.
+//!
+//! An error after which the server has rolled the transaction back (1205, 3960 and the other ones
+//! that are re-run, but for 1222) ends it even if the operation swallows that error: further
+//! statements and the commit fail with it, and the transaction is made again.
+//!
 //! The safest hook looks for a key that the caller made up before the first attempt, in a column
 //! that is unique: should a commit arrive later still, the second one fails on the key.
 //!

@@ -9,6 +9,7 @@ use tiberius::{Client, ExecuteResult, QueryItem, QueryStream, ToSql};
 use tokio::net::TcpStream;
 use tokio_util::compat::Compat;
 
+use super::commit::Witness;
 use super::judge;
 
 /// The client of tiberius that a [`Connection`] is made of.
@@ -39,6 +40,8 @@ pub type RawClient = Client<Compat<TcpStream>>;
 pub struct Connection {
     client: RawClient,
     state: State,
+    /// Who is told which transaction is about to be committed.
+    pub(super) witness: Option<Witness>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,7 +96,7 @@ impl State {
 
 impl Connection {
     pub(super) const fn new(client: RawClient) -> Self {
-        Self { client, state: State::IDLE }
+        Self { client, state: State::IDLE, witness: None }
     }
 
     /// Whether it can not be used again.

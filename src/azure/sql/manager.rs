@@ -14,6 +14,7 @@ use tiberius::{AuthMethod, Client};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
+use super::commit::commit;
 use super::connection::Connection;
 use super::judge;
 use crate::azure::database::{Database, Meaning, until};
@@ -220,7 +221,7 @@ impl Database for Manager {
     }
 
     async fn commit(connection: &mut Connection) -> Result<(), Error> {
-        connection.commit().await
+        commit(connection).await
     }
 
     async fn rollback(connection: &mut Connection) -> Result<(), Error> {

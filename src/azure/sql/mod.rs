@@ -92,6 +92,7 @@
 //! On top of the round trip: bb8's lock twice, a channel for the connection's way back, and a
 //! permit of the breaker.
 
+mod commit;
 mod config;
 mod connection;
 mod failover_group;
@@ -103,6 +104,7 @@ mod numbers;
 #[cfg(not(seawall_loom))]
 mod tests;
 
+use commit::Witness;
 pub use config::Config;
 pub use connection::{Connection, Raw, RawClient, Rows};
 pub use failover_group::FailoverGroup;
@@ -116,7 +118,7 @@ use super::database::{Driver, Holds, Loan, Server, Settings};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::error::{Error, InvalidConfig};
 use crate::replay::{Safety, Verified};
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use crate::telemetry::{Environment, Level, Measure};
 
 /// Connections to one database of Azure SQL, and how its calls are made.
@@ -232,7 +234,8 @@ impl SqlPool {
     /// A commit whose answer is lost may have been executed. Then `verify` looks, on a connection
     /// of its own: by a row that the transaction has written under a key of the caller's. What it
     /// finds is the call's answer; where it finds nothing, not before the first backoff has passed,
-    /// the transaction is made again. To answer [`Verified::NotExecuted`] in any case says that the
+    /// the transaction is made again. A server that is still at that commit is waited for first, for
+    /// half of the time that is left and 30 s at most; if it stays at it, the call is ambiguous. To answer [`Verified::NotExecuted`] in any case says that the
     /// transaction may be executed twice.
     ///
     /// # Errors
@@ -250,12 +253,17 @@ impl SqlPool {
     /// Dropping the future closes the connection, and the server rolls the transaction back unless
     /// the commit was on its way.
     ///
+    /// # Cost
+    ///
+    /// A round trip more than the operation's, the beginning and the commit: for a lock of the
+    /// application's (`sp_getapplock`) that tells whether the commit is over.
+    ///
     /// # Example
     ///
     /// See the [module](self).
     pub async fn transaction<T, E, F, V>(
         &self,
-        operation: impl FnMut(Loan<Connection>) -> F,
+        mut operation: impl FnMut(Loan<Connection>) -> F,
         verify: impl FnMut(Loan<Connection>) -> V,
     ) -> Result<T, Error<E>>
     where
@@ -264,6 +272,23 @@ impl SqlPool {
         V: Future<Output = Result<Verified<T>, E>>,
     {
         let Shared { driver, primary, .. } = &*self.shared;
+        let witness = Witness::default();
+        let operation = |mut connection: Loan<Connection>| {
+            connection.witness = Some(witness.clone());
+            operation(connection)
+        };
+        // Not begun before the wait is over, for its future is the caller's and may begin at once.
+        let verify = Mutex::new(verify);
+        let verify = |mut connection: Loan<Connection>| {
+            let (witness, clock, verify) = (&witness, driver.clock(), &verify);
+            async move {
+                if !witness.ended(&mut connection, clock).await? {
+                    return Ok(Verified::Unknown);
+                }
+                let look = (verify.lock())(connection);
+                look.await
+            }
+        };
         driver.transaction(primary, operation, verify).await
     }
 

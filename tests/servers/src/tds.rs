@@ -52,6 +52,7 @@ struct World {
     logins: VecDeque<Login>,
     commands: VecDeque<Reply>,
     commits: VecDeque<Reply>,
+    locks: VecDeque<i32>,
     seen: Vec<String>,
     rows: i32,
     connected: i32,
@@ -94,6 +95,11 @@ impl Tds {
     /// What the next commits meet.
     pub fn commits(&self, replies: impl IntoIterator<Item = Reply>) {
         self.world().commits.extend(replies);
+    }
+
+    /// What who asks for the lock of another one's commit is told next: 0 and above that he has it.
+    pub fn locks(&self, answers: impl IntoIterator<Item = i32>) {
+        self.world().locks.extend(answers);
     }
 
     /// Everything works from now on, and nothing has been seen.
@@ -277,6 +283,14 @@ impl Session {
                 if text.contains("ROLLBACK") {
                     self.inserted = None;
                     return Some(([transaction(10), done(0, 0)].concat(), Reply::Works));
+                }
+                if text.contains("sp_getapplock") {
+                    let answer = if text.contains("NEWID()") {
+                        text_row("6F9619FF-8B86-D011-B42D-00C04FC964FF")
+                    } else {
+                        int_row(Some(world.locks.pop_front().unwrap_or(0)))
+                    };
+                    return Some((answer, Reply::Works));
                 }
                 let mut reply = world.commands.pop_front().unwrap_or(Reply::Works);
                 let inserts = text.contains("INSERT");

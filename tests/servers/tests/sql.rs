@@ -285,6 +285,36 @@ async fn a_transaction_is_made_again_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_deadlock_that_an_operation_swallows_ends_its_transaction() {
+    let (server, pool, _) = start().await;
+    server.commands([Reply::Works, Reply::Error(1205)]);
+    let stubborn = |mut sql: Sql| async move {
+        for _ in 0..2 {
+            sql.execute("INSERT INTO t VALUES (1)", &[]).await?;
+            drop(sql.execute("INSERT INTO t VALUES (2)", &[]).await);
+        }
+        Ok::<_, Fault>(())
+    };
+
+    let done = pool.transaction(stubborn, |_| async { panic!("nothing to look for") });
+
+    assert_eq!(done.await, Ok(()));
+    assert_eq!(server.rows(), 4, "all of the second time, and nothing of the first");
+
+    // Swallowed in the last statement, it comes up at the commit.
+    let (server, pool, _) = start().await;
+    server.commands([Reply::Error(3960)]);
+    let swallow = |mut sql: Sql| async move {
+        drop(sql.execute("INSERT INTO t VALUES (1)", &[]).await);
+        Ok::<_, Fault>(())
+    };
+    let done = pool.transaction(swallow, |_| async { panic!("nothing to look for") });
+    assert_eq!(done.await, Ok(()));
+    assert_eq!(server.rows(), 1);
+    assert_eq!(server.seen().iter().filter(|seen| *seen == "commit").count(), 1);
+}
+
+#[tokio::test]
 async fn an_error_of_the_applications_own_rolls_back() {
     #[derive(Debug)]
     enum Trouble {
@@ -352,6 +382,30 @@ async fn after_a_commit_that_was_lost_the_hook_decides() {
 }
 
 #[tokio::test]
+async fn nobody_looks_while_the_server_is_at_the_commit() {
+    let look = |mut sql: Sql| async move {
+        let rows = sql.query("SELECT COUNT(*) FROM t", &[]).await?;
+        Ok(Verified::Executed(70 + rows[0].get::<i32, _>(0).unwrap()))
+    };
+    // Twice, then the lock is granted.
+    let (server, pool, _) = start().await;
+    server.commits([Reply::ExecuteAndDrop]);
+    server.locks([-1, -1, 1]);
+    assert_eq!(pool.transaction(insert_twice, look).await, Ok(72));
+    let seen = server.seen();
+    let asked: Vec<_> = seen.iter().filter(|text| text.contains("'Session'")).collect();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[0].contains("N'6F9619FF-8B86-D011-B42D-00C04FC964FF'"), "{}", asked[0]);
+
+    // Never: nobody knows.
+    let (server, pool, _) = start().await;
+    server.commits([Reply::ExecuteAndDrop]);
+    server.locks([-3]);
+    let error = pool.transaction(insert_twice, look).await.unwrap_err();
+    assert!(error.is_ambiguous(), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_commit_that_hangs_is_ambiguous_at_the_deadline() {
     let server = Tds::start().await.unwrap();
     let pool = SqlPool::builder(config(&server)).build().unwrap();
@@ -412,7 +466,8 @@ async fn reads_go_to_the_secondary_and_fall_back_at_once() {
     assert_eq!(primary.seen().len(), asked + 2);
     assert_eq!(pool.read(number).await, Ok(3), "from the secondary again, which works");
     secondary.commands([Reply::Error(40501)]);
-    let asked = secondary.seen().len() + 1;
+    // The query, and what cleans up after it.
+    let asked = secondary.seen().len() + 2;
     for _ in 0..3 {
         assert_eq!(pool.read(number).await, Ok(1));
     }
