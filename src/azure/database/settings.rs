@@ -160,6 +160,12 @@ impl Settings {
         self
     }
 
+    /// How many connections there may be.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn connections(&self) -> u32 {
+        self.size
+    }
+
     pub(super) fn params(&self) -> Result<Params, InvalidConfig> {
         let day = Duration::from_secs(86_400);
         let milli = Duration::from_millis(1);

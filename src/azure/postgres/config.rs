@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{IsolationLevel, NoTls, Socket};
 
-use super::connection::{Connect, Over, begin};
+use super::connection::{Connect, Exits, Over, begin};
 use super::manager::Manager;
 use super::pool::PgPool;
 use super::target::{Target, split};
@@ -213,6 +213,8 @@ impl Config {
         if !(milli..=hour).contains(&self.handshake_timeout) {
             return Err(InvalidConfig::new("handshake_timeout", "from 1 ms to 1 hour"));
         }
+        let size =
+            self.settings.as_ref().map_or(Settings::default().connections(), Settings::connections);
         Ok(Manager {
             hosts,
             target,
@@ -222,6 +224,7 @@ impl Config {
             interval: self.poll_interval,
             patience,
             clock: environment.clock.clone(),
+            exits: Exits::new(&environment.clock, size),
             rng: environment.rng.clone(),
             known: AtomicUsize::new(0),
             looking: Mutex::new(()),

@@ -5,11 +5,12 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket};
 
@@ -21,7 +22,9 @@ use crate::time::Clock;
 ///
 /// The task that drives it ends with it. If a statement is still being executed when this is
 /// dropped, the server is told to stop, and the connection is closed: nobody waits behind a
-/// statement that nobody wants any more.
+/// statement that nobody wants any more. As many leave like that at once as the pool may have
+/// connections ([`size`](crate::azure::database::Settings::size)); what is dropped beyond that is
+/// closed without a word, and the server goes on until it notices.
 ///
 /// # Example
 ///
@@ -114,13 +117,28 @@ pub(super) const fn begin(isolation: Option<IsolationLevel>) -> &'static str {
 /// A future of an object-safe trait.
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// How connections leave.
+#[derive(Clone, Debug)]
+pub(super) struct Exits {
+    clock: Clock,
+    /// For how many at once the server is waited for, and told to stop. The others are closed.
+    room: Arc<Semaphore>,
+}
+
+impl Exits {
+    pub(super) fn new(clock: &Clock, room: u32) -> Self {
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { clock: clock.clone(), room: Arc::new(Semaphore::new(room)) }
+    }
+}
+
 /// Connects with some kind of TLS, or none.
 pub(super) trait Connect: fmt::Debug + Send + Sync {
     fn connect<'a>(
         &'a self,
         config: &'a Config,
         begin: &'static str,
-        clock: &'a Clock,
+        exits: &'a Exits,
     ) -> Boxed<'a, Result<Connection, Error>>;
 }
 
@@ -138,7 +156,7 @@ where
         &'a self,
         config: &'a Config,
         begin: &'static str,
-        clock: &'a Clock,
+        exits: &'a Exits,
     ) -> Boxed<'a, Result<Connection, Error>> {
         Box::pin(async move {
             let (client, connection) = config.connect(self.0.clone()).await?;
@@ -147,7 +165,7 @@ where
                 // It is closed then, whether the server has heard it or not.
                 let _ = cancel.cancel_query(tls).await;
             };
-            Ok(drive(client, connection, cancel, begin, clock.clone()))
+            Ok(drive(client, connection, cancel, begin, exits.clone()))
         })
     }
 }
@@ -164,7 +182,7 @@ pub(super) fn drive<D>(
     mut driver: D,
     cancel: impl Future<Output = ()> + Send + 'static,
     begin: &'static str,
-    clock: Clock,
+    exits: Exits,
 ) -> Connection
 where
     D: Future + Send + Unpin + 'static,
@@ -180,6 +198,9 @@ where
         if ended.await {
             return;
         }
+        let Exits { clock, room } = exits;
+        // Calls that are dropped faster than they leave must not pile sessions up.
+        let Ok(_room) = room.try_acquire() else { return };
         // What is idle is closed within this time. What is not would go on until its statement has
         // ended, and keep its locks for as long.
         if until(&clock, Some(clock.now() + LEAVE), &mut driver).await.is_none() {
@@ -244,7 +265,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tokio::io::{AsyncReadExt, DuplexStream};
@@ -279,6 +299,38 @@ mod tests {
         assert!(cancelled.load(Ordering::Relaxed));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn no_more_sessions_leave_at_once_than_there_is_room_for() {
+        let exits = Exits::new(&Clock::tokio(), 1);
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            let (mut connection, mut server, cancelled) = connection_with(exits.clone()).await;
+            let statement = connection.run(async |client| client.batch_execute("SELECT").await);
+            let (_, dropped) = tokio::join!(read_statement(&mut server), async {
+                let clock = Clock::tokio();
+                until(&clock, Some(clock.now() + Duration::from_millis(1)), statement).await
+            });
+            assert!(dropped.is_none());
+            servers.push((connection, server, cancelled));
+        }
+        let start = Clock::tokio().now();
+        let mut servers: Vec<_> =
+            servers.into_iter().map(|(_, server, cancelled)| (server, cancelled)).collect();
+
+        for (server, cancelled) in servers.iter_mut().rev().take(2) {
+            assert!(rest(server).await.is_empty());
+            assert!(!cancelled.load(Ordering::Relaxed));
+        }
+        assert_eq!(Clock::tokio().now(), start, "at once");
+        let (server, cancelled) = &mut servers[0];
+        assert!(rest(server).await.is_empty());
+        assert!(cancelled.load(Ordering::Relaxed), "the first one has left in order");
+        // Which leaves room again.
+        let (connection, mut server, _) = connection_with(exits).await;
+        drop(connection);
+        assert_eq!(rest(&mut server).await, [b'X', 0, 0, 0, 4]);
+    }
+
     #[tokio::test]
     async fn a_connection_that_its_server_has_closed_is_broken() {
         let (connection, server, _) = connection().await;
@@ -305,13 +357,17 @@ mod tests {
     }
 
     async fn connection() -> (Connection, DuplexStream, Arc<AtomicBool>) {
+        connection_with(Exits::new(&Clock::tokio(), 1)).await
+    }
+
+    async fn connection_with(exits: Exits) -> (Connection, DuplexStream, Arc<AtomicBool>) {
         let (client, driver, server) = session().await;
         let cancelled = Arc::new(AtomicBool::new(false));
         let cancel = {
             let cancelled = Arc::clone(&cancelled);
             async move { cancelled.store(true, Ordering::Relaxed) }
         };
-        (drive(client, driver, cancel, "BEGIN", Clock::tokio()), server, cancelled)
+        (drive(client, driver, cancel, "BEGIN", exits), server, cancelled)
     }
 
     async fn rest(server: &mut DuplexStream) -> Vec<u8> {

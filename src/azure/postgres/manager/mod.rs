@@ -12,7 +12,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 
 use super::code::judge;
 use super::commit::commit;
-use super::connection::{Connect, Connection, timed_out};
+use super::connection::{Connect, Connection, Exits, timed_out};
 use super::target::{Target, of_kind};
 use crate::azure::database::{Database, Handling, Meaning, until};
 use crate::backoff::portion;
@@ -43,6 +43,7 @@ pub struct Manager {
     pub(super) interval: Duration,
     pub(super) patience: Duration,
     pub(super) clock: Clock,
+    pub(super) exits: Exits,
     pub(super) rng: Rng,
     /// The host that was connected to last.
     pub(super) known: AtomicUsize,
@@ -129,7 +130,7 @@ impl Manager {
 
     async fn ask(&self, host: usize, kind: TargetSessionAttrs) -> Result<Connection, Error> {
         let config = of_kind(&self.hosts[host], kind);
-        let connect = self.connect.connect(&config, self.begin, &self.clock);
+        let connect = self.connect.connect(&config, self.begin, &self.exits);
         match until(&self.clock, Some(self.clock.now() + self.handshake), connect).await {
             Some(result) => result,
             None => Err(timed_out().await),

@@ -206,7 +206,7 @@ impl Connect for Fakes {
         &'a self,
         config: &'a tokio_postgres::Config,
         begin: &'static str,
-        clock: &'a Clock,
+        exits: &'a Exits,
     ) -> Boxed<'a, Result<Connection, Error>> {
         let [Host::Tcp(name)] = config.get_hosts() else { panic!("one host") };
         let host = &self.0[name.parse::<usize>().unwrap()];
@@ -226,7 +226,7 @@ impl Connect for Fakes {
                     let _server = server;
                     let _ = connection.await;
                 });
-                return Ok(drive(client, driver, async {}, begin, clock.clone()));
+                return Ok(drive(client, driver, async {}, begin, exits.clone()));
             }
             if is == Is::Hanging as u32 {
                 pending::<()>().await;
