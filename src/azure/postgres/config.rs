@@ -215,6 +215,7 @@ impl Config {
         }
         let size =
             self.settings.as_ref().map_or(Settings::default().connections(), Settings::connections);
+        let count = hosts.len();
         Ok(Manager {
             hosts,
             target,
@@ -227,6 +228,7 @@ impl Config {
             exits: Exits::new(&environment.clock, size),
             rng: environment.rng.clone(),
             known: AtomicUsize::new(0),
+            slow: crate::sync::Mutex::new(vec![None; count]),
             looking: Mutex::new(()),
         })
     }

@@ -17,8 +17,8 @@ use super::target::{Target, of_kind};
 use crate::azure::database::{Database, Handling, Meaning, until};
 use crate::backoff::portion;
 use crate::rng::Rng;
-use crate::sync::{AtomicUsize, Ordering};
-use crate::time::{Clock, nanos};
+use crate::sync::{self, AtomicUsize, Ordering};
+use crate::time::{Clock, Instant, nanos};
 
 /// Opens connections to one of several hosts, for a pool of bb8's.
 ///
@@ -30,6 +30,9 @@ use crate::time::{Clock, nanos};
 /// time, the others wait for what it finds. So a primary that is promoted is found within one
 /// [interval](super::Config::poll_interval), whatever other hosts do, and those that recover see
 /// one connection in that time.
+///
+/// Other targets are asked one after the other. One that has let somebody wait in vain is asked last
+/// for half a minute, and has a second then: so a dead standby costs one connection its time.
 ///
 /// Names are resolved for each connection anew.
 ///
@@ -47,6 +50,8 @@ pub struct Manager {
     pub(super) rng: Rng,
     /// The host that was connected to last.
     pub(super) known: AtomicUsize,
+    /// When each host has last let a look wait in vain, for those that have.
+    pub(super) slow: sync::Mutex<Vec<Option<Instant>>>,
     /// Held by who looks.
     pub(super) looking: Mutex<()>,
 }
@@ -71,17 +76,37 @@ impl Manager {
     }
 
     /// Asks one host after the other, each time from another one on: so connections are spread.
+    ///
+    /// Those that have just let somebody wait in vain come last, and must be quick.
     async fn round(&self, kind: TargetSessionAttrs) -> Result<Connection, Error> {
         // Relaxed: it is a hint.
         let begin = self.known.fetch_add(1, Ordering::Relaxed);
+        let count = self.hosts.len();
+        let mut hosts: Vec<_> = (0..count)
+            .map(|n| begin.wrapping_add(n) % count)
+            .map(|host| (self.is_slow(host), host))
+            .collect();
+        hosts.sort_by_key(|(is_slow, _)| *is_slow);
         let mut last = None;
-        for n in 0..self.hosts.len() {
-            match self.ask(begin.wrapping_add(n) % self.hosts.len(), kind).await {
+        for (is_slow, host) in hosts {
+            let begun = self.clock.now();
+            let limit =
+                if is_slow { self.handshake.min(PATIENCE_WITH_ONE) } else { self.handshake };
+            let result = self.ask_within(limit, host, kind).await;
+            let now = self.clock.now();
+            let in_vain = result.is_err() && now.since(begun) >= limit.min(PATIENCE_WITH_ONE);
+            self.slow.lock()[host] = in_vain.then_some(now);
+            match result {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.expect("there is a host"))
+    }
+
+    fn is_slow(&self, host: usize) -> bool {
+        let slow = self.slow.lock()[host];
+        slow.is_some_and(|at| self.clock.now().since(at) < SLOW_FOR)
     }
 
     async fn primary(&self) -> Result<Connection, Error> {
@@ -129,9 +154,18 @@ impl Manager {
     }
 
     async fn ask(&self, host: usize, kind: TargetSessionAttrs) -> Result<Connection, Error> {
+        self.ask_within(self.handshake, host, kind).await
+    }
+
+    async fn ask_within(
+        &self,
+        limit: Duration,
+        host: usize,
+        kind: TargetSessionAttrs,
+    ) -> Result<Connection, Error> {
         let config = of_kind(&self.hosts[host], kind);
         let connect = self.connect.connect(&config, self.begin, &self.exits);
-        match until(&self.clock, Some(self.clock.now() + self.handshake), connect).await {
+        match until(&self.clock, Some(self.clock.now() + limit), connect).await {
             Some(result) => result,
             None => Err(timed_out().await),
         }
@@ -209,6 +243,9 @@ impl fmt::Debug for Manager {
 
 /// How long the host that took writes the last time is asked alone.
 const PATIENCE_WITH_ONE: Duration = Duration::from_secs(1);
+
+/// How long reads ask a host last that has let one wait in vain.
+const SLOW_FOR: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 #[cfg(not(seawall_loom))]

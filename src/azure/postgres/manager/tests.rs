@@ -7,7 +7,6 @@ use crate::azure::postgres::PgPool;
 use crate::azure::postgres::connection::{Boxed, drive};
 use crate::azure::postgres::fake::{failed_with, session};
 use crate::telemetry::Environment;
-use crate::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn a_primary_that_is_promoted_is_found_within_one_interval() {
@@ -110,6 +109,34 @@ async fn reads_are_spread_over_the_standbys_and_look_only_once() {
     let manager = world.manager(Target::PreferStandby);
     manager.find().await.unwrap();
     assert_eq!(world.connected(0), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_standby_costs_one_read_its_time_and_is_found_again() {
+    let world = World::new([Is::Hanging, Is::Standby, Is::Standby]);
+    let manager = world.manager(Target::ReadOnly);
+    let seconds = Duration::from_secs;
+    let start = world.clock.now();
+    for _ in 0..6 {
+        manager.find().await.unwrap();
+    }
+    assert_eq!(world.clock.now().since(start), seconds(10), "the first one only");
+
+    // Nobody else is left: it is asked, but not for long.
+    world.set(1, Is::Primary);
+    world.set(2, Is::Primary);
+    let start = world.clock.now();
+    assert!(manager.find().await.is_err());
+    assert_eq!(world.clock.now().since(start), seconds(1));
+
+    // In half a minute it has its turn again.
+    world.set(0, Is::Standby);
+    world.set(1, Is::Standby);
+    sleep(&world, 30_000).await;
+    for _ in 0..3 {
+        manager.find().await.unwrap();
+    }
+    assert!(world.connected(0) >= 1);
 }
 
 #[tokio::test(start_paused = true)]
