@@ -75,6 +75,11 @@
 //! `verify` looks for it. A server that is still at a commit when its client is cut off, waiting for
 //! a standby, is waited for before anybody looks: what is not there then will not come.
 //!
+//! A statement that an operation gives up by a timeout of its own ends the call with the operation's
+//! error. While the server is still at it, that error is ambiguous; a statement that has ended by
+//! then can not be told from none, so give such a call a [deadline](crate::context::deadline) and no
+//! timeout inside. After any error, the connection is rolled back before another call has it.
+//!
 //! # How long it waits
 //!
 //! Azure asks for 5 s before the first repeat, doubling to a minute. With one host that is so: what

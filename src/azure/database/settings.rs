@@ -136,7 +136,8 @@ impl Settings {
     }
 
     /// The time for a call with all its attempts and waits, unless its
-    /// [deadline](crate::context::deadline) is earlier: from 1 ms to 1 day, or none.
+    /// [deadline](crate::context::deadline) is earlier: from 1 ms to 1 day, or none. A commit gets
+    /// half of what is left of it, so that who looks afterwards has the other half.
     ///
     /// Default: 2 minutes.
     pub fn total_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {

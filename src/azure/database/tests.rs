@@ -405,20 +405,22 @@ async fn a_breaker_that_opens_while_a_call_waits_delays_its_repeat_and_does_not_
 
 #[tokio::test(start_paused = true)]
 async fn a_look_waits_for_a_place_as_long_as_there_is_time() {
-    let world = World::new([Step::Works, Step::Hangs]);
+    let world = World::new([Step::Works, Step::Fails(Fault::Lost), Step::Hangs]);
     world.commits([Step::Fails(Fault::Lost)]);
     let (driver, server) = world.pool(Settings::default().size(1));
     let hanging = async {
-        // Begins while the transaction holds the place, and ends 12 s later.
+        // Gets the place when the first look has failed, and keeps it until 12 s have passed.
         let call = driver.run([&server], Safety::Idempotent, query);
         until(&world.clock, Some(world.clock.now() + seconds(12)), call).await
     };
-    let transaction =
-        driver.transaction(&server, query, async |_: Lent| Ok(Verified::Executed(77)));
+    let start = world.clock.now();
+    let transaction = driver
+        .transaction(&server, query, async |mut c: Lent| c.query().await.map(Verified::Executed));
 
     let (answer, cut) = tokio::join!(biased; transaction, hanging);
 
-    assert_eq!((answer, cut), (Ok(77), None));
+    assert_eq!((answer, cut), (Ok(4), None));
+    assert_eq!(world.clock.now(), start + seconds(12));
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,8 @@
 //! - *Dropped calls* close their connection and free their place: see [`Connection`].
 //! - *TLS* is tiberius' own: switch one of its features on (`rustls`, `native-tls`), for Azure
 //!   refuses what is not encrypted.
-//! - *Sessions* are not reset between calls: an operation leaves no transaction open, no temporary
+//! - *Sessions* are not reset between calls, but for what a failed one has left open, which is
+//!   rolled back: an operation leaves no transaction open, no temporary
 //!   table and no changed setting behind, or it does all of that in a
 //!   [`transaction`](SqlPool::transaction)'s scope.
 //!
@@ -235,7 +236,8 @@ impl SqlPool {
     /// of its own: by a row that the transaction has written under a key of the caller's. What it
     /// finds is the call's answer; where it finds nothing, not before the first backoff has passed,
     /// the transaction is made again. A server that is still at that commit is waited for first, for
-    /// half of the time that is left and 30 s at most; if it stays at it, the call is ambiguous. To answer [`Verified::NotExecuted`] in any case says that the
+    /// half of the time that is left and 30 s at most; if it stays at it, the call is ambiguous. To
+    /// answer [`Verified::NotExecuted`] in any case says that the
     /// transaction may be executed twice.
     ///
     /// # Errors
