@@ -445,9 +445,10 @@ impl<T> Pool<T> {
 
 impl<T> Slots<T> {
     fn take(&mut self) -> Option<&'static Cell<T>> {
-        // A sweep looks at every slot, so it must be paid for by as many that were taken.
-        let is_due = self.taken >= self.survivors || self.used.len() <= FEW;
-        if self.free.is_empty() && is_due {
+        // A sweep looks at every slot, so it must be paid for by as many that were taken. It does not
+        // wait until none is free: those may be ones that fit nobody.
+        let is_due = self.taken >= self.survivors;
+        if is_due || (self.free.is_empty() && self.used.len() <= FEW) {
             self.sweep();
         }
         self.taken += 1;
@@ -459,7 +460,8 @@ impl<T> Slots<T> {
         self.used.retain(|cell| {
             let is_free = cell.is_free();
             if is_free {
-                free.push_back(cell);
+                // To the front: what was given back last fits most likely.
+                free.push_front(cell);
             }
             !is_free
         });
@@ -515,6 +517,20 @@ mod tests {
 
         assert_eq!((long.len(), short.len()), (2, 1));
         assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn slots_that_fit_nobody_do_not_keep_others_from_being_used_again() {
+        let pool = Pool::new();
+        let odd: Vec<_> =
+            (0..100).map(|_| pool.acquire(|_: &Vec<u8>| false, || vec![0; 1])).collect();
+        drop(odd);
+
+        for _ in 0..1_000 {
+            drop(pool.acquire(|value| value.len() == 2, || vec![0; 2]));
+        }
+
+        assert!(pool.len() <= 100 + 2 * FEW, "{} slots", pool.len());
     }
 
     #[test]
