@@ -185,6 +185,8 @@ impl Core {
     /// Begins anew, for another owner.
     pub(super) fn restart(&self, outside: &impl Outside) {
         self.force(State::Closed, outside);
+        // Nobody else has it now. In a test, its past may be ahead of a clock that began anew.
+        self.since.store(outside.now().as_nanos(), Ordering::Relaxed);
         self.window.restart(outside.now());
     }
 
