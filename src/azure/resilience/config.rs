@@ -20,7 +20,9 @@ use crate::telemetry::Environment;
 /// use seawall::azure::Resilience;
 ///
 /// let orders = Resilience::storage("orders")
-///     .stack(|stack| stack.total_timeout(Duration::from_secs(10)))
+///     .stack(|stack| {
+///         stack.total_timeout(Duration::from_secs(10)).attempt_timeout(Duration::from_secs(3))
+///     })
 ///     .keep_bodies_up_to(1 << 20)
 ///     .build()?;
 /// # let _ = orders;
@@ -60,7 +62,8 @@ impl Config {
 
     /// Changes timeouts, retry, breaker, bulkhead and rate limit.
     ///
-    /// The breaker is the pattern for one per authority; the total timeout is the default of
+    /// Who shortens the total timeout below the attempt timeout of the service's contract must
+    /// shorten that one, too. The breaker is the pattern for one per authority; the total timeout is the default of
     /// [`CallOptions::deadline`](super::CallOptions::deadline).
     ///
     /// Default: [`Contract::stack`] of the service.
