@@ -80,10 +80,10 @@ impl Manager {
     /// Those that have just let somebody wait in vain come last, and must be quick.
     async fn round(&self, kind: TargetSessionAttrs) -> Result<Connection, Error> {
         // Relaxed: it is a hint.
-        let begin = self.known.fetch_add(1, Ordering::Relaxed);
+        let first = self.known.fetch_add(1, Ordering::Relaxed);
         let count = self.hosts.len();
         let mut hosts: Vec<_> = (0..count)
-            .map(|n| begin.wrapping_add(n) % count)
+            .map(|n| first.wrapping_add(n) % count)
             .map(|host| (self.is_slow(host), host))
             .collect();
         hosts.sort_by_key(|(is_slow, _)| *is_slow);
