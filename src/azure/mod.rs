@@ -62,6 +62,8 @@ pub mod storage;
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]
 pub mod transport;
+#[cfg(any(feature = "azure", feature = "azure-sql", feature = "postgres"))]
+mod until;
 
 #[cfg(feature = "azure")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure")))]

@@ -74,7 +74,7 @@ fn is_certificate(error: &Error) -> bool {
 ///
 /// The source of an [`io::Error`] is that of the error inside of it, which is thus left out: here
 /// it is not.
-fn chain<'a>(
+pub(in crate::azure) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(error);

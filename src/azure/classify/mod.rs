@@ -9,7 +9,7 @@ mod operation;
 mod reason;
 
 pub(super) use answer::{Answer, Judged, Ran, Verdict};
-pub(super) use failure::{Failure, hint_of};
+pub(super) use failure::{Failure, chain, hint_of};
 pub(super) use hint::{hint, quota, str_of};
 pub(super) use operation::{Call, Doubt, Operation, Repeat, reads};
 pub(super) use reason::{Match, Reason};

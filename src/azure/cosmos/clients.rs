@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::until::until;
+use crate::azure::until::until;
 use crate::error::BoxError;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::telemetry::{Emitter, EventKind};

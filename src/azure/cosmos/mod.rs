@@ -18,7 +18,9 @@
 //!     request: String,
 //! }
 //!
-//! # async fn connect(endpoint: &str) -> Result<ContainerClient, CosmosError> { unimplemented!() }
+//! # async fn connect(endpoint: &str) -> Result<ContainerClient, CosmosError> {
+//! #     std::future::pending().await
+//! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
 //! let container = connect("https://shop.documents.azure.com/").await?;
@@ -108,7 +110,6 @@ mod status;
 #[cfg(not(seawall_loom))]
 mod tests;
 mod units;
-mod until;
 
 pub use config::Config;
 pub use op::Op;
@@ -126,7 +127,7 @@ use azure_data_cosmos::options::{EndToEndOperationLatencyPolicy, OperationOption
 
 use self::clients::{Clients, Factory, Rules};
 use self::regions::Regions;
-use self::until::{sleep_until, until};
+use crate::azure::until::{sleep_until, until};
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::context;

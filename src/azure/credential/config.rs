@@ -36,7 +36,7 @@ use crate::timeout::Timeout;
 /// #         _: &[&str],
 /// #         _: Option<TokenRequestOptions<'_>>,
 /// #     ) -> azure_core::Result<AccessToken> {
-/// #         unimplemented!()
+/// #         std::future::pending().await
 /// #     }
 /// # }
 ///

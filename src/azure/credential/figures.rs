@@ -20,7 +20,7 @@ use std::time::Duration;
 /// #         _: &[&str],
 /// #         _: Option<TokenRequestOptions<'_>>,
 /// #     ) -> azure_core::Result<AccessToken> {
-/// #         unimplemented!()
+/// #         std::future::pending().await
 /// #     }
 /// # }
 ///

@@ -1,14 +1,13 @@
 //! Makes calls, and makes them again.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::{Poll, ready};
+use std::future::Future;
 use std::time::Duration;
 
 use super::pace::{Course, Decision};
 use super::place::{Birth, Place};
 use super::settings::Params;
 use super::{Database, Handling, Holds, Loan, Meaning, Server, Settings};
+use crate::azure::until::{sleep_until, until};
 use crate::budget::Budget;
 use crate::circuit_breaker::Permit;
 use crate::context;
@@ -18,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::replay::{Safety, Verified};
 use crate::rng::Rng;
 use crate::telemetry::{Emitter, Environment, EventKind};
-use crate::time::{Clock, Instant, Timer};
+use crate::time::{Clock, Instant};
 
 /// Makes the calls of one database, to any of its servers.
 #[derive(Debug)]
@@ -589,32 +588,6 @@ where
             Err(Failure::Failed { error, handling, ran })
         }
     }
-}
-
-/// Runs `future` until `end`: `None` if that comes first. What is cut knows why it is dropped.
-pub(crate) async fn until<F>(clock: &Clock, end: Option<Instant>, future: F) -> Option<F::Output>
-where
-    F: Future,
-{
-    let mut future = pin!(Some(future));
-    let mut timer = Timer::idle();
-    poll_fn(|cx| {
-        let running = future.as_mut().as_pin_mut().expect("only dropped at the end");
-        // The answer beats the deadline.
-        if let Poll::Ready(value) = running.poll(cx) {
-            return Poll::Ready(Some(value));
-        }
-        let Some(end) = end else { return Poll::Pending };
-        ready!(timer.poll_until(end, clock, cx));
-        context::cut(|| future.set(None));
-        Poll::Ready(None)
-    })
-    .await
-}
-
-async fn sleep_until(clock: &Clock, end: Instant) {
-    let mut timer = Timer::idle();
-    poll_fn(|cx| timer.poll_until(end, clock, cx)).await;
 }
 
 /// How long a rollback may take before its connection is closed instead, which rolls back, too.

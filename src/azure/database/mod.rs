@@ -36,7 +36,7 @@ pub use handling::Handling;
 pub use loan::Loan;
 pub use settings::Settings;
 
-pub(crate) use driver::{Driver, until};
+pub(crate) use driver::Driver;
 pub(crate) use handling::Meaning;
 pub(crate) use server::Server;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bb8::{Pool, PooledConnection, QueueStrategy};
 
 use super::Database;
-use super::driver::until;
 use super::place::{Birth, Open, Place, Places};
 use super::settings::Params;
+use crate::azure::until::until;
 use crate::circuit_breaker::{CircuitBreaker, Permit};
 use crate::error::{InvalidConfig, Reason, Rejection, intern};
 use crate::gate::Gate;

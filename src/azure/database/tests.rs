@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
+use crate::azure::until::until;
 use crate::context::Context;
 use crate::error::{Error, Reason, Rejection};
 use crate::replay::{Safety, Verified};

@@ -2,10 +2,10 @@
 
 use azure_core::Error;
 use azure_core::error::ErrorKind;
-use azure_core::http::headers::HeaderName;
 
 use crate::Outcome;
 use crate::azure::Contract;
+use crate::azure::resilience::AMBIGUOUS;
 use crate::lease::LeaseError;
 
 /// What `error` means for whoever asked for something about a lease.
@@ -86,7 +86,3 @@ fn code_of(error: &Error) -> Option<&str> {
         | ErrorKind::Other => None,
     }
 }
-
-/// What [`Resilience`](crate::azure::Resilience) adds to an answer if nobody knows whether the call took
-/// effect.
-const AMBIGUOUS: HeaderName = HeaderName::from_static("x-resilience-ambiguous");

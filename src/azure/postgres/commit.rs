@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::connection::Connection;
-use crate::azure::database::until;
+use crate::azure::until::until;
 use crate::sync::Mutex;
 use crate::time::Clock;
 

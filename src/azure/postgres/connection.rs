@@ -15,7 +15,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket};
 
 use super::commit::Witness;
-use crate::azure::database::until;
+use crate::azure::until::until;
 use crate::time::Clock;
 
 /// A client of a PostgreSQL server, together with what drives it. It is used like the [`Client`].

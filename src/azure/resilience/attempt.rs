@@ -9,10 +9,10 @@ use azure_core::http::{AsyncRawResponse, Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::by_deadline;
 use super::journey::Journey;
 use super::judge::Judge;
 use crate::azure::policy::{Answering, PolicyCall};
+use crate::azure::until::until;
 use crate::outcome::Classify;
 use crate::time::Clock;
 
@@ -78,7 +78,7 @@ where
                 journey.set_may_have_run();
             }
             if let Some(mut stream) = stream {
-                let reset = by_deadline(stream.reset(), journey.deadline, &clock).await;
+                let reset = until(&clock, Some(journey.deadline), stream.reset()).await;
                 if !matches!(reset, Some(Ok(()))) {
                     journey.lose_body();
                 }

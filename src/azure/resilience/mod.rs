@@ -84,10 +84,8 @@ pub(super) use journey::Journey;
 pub(super) use judge::Judge;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::policies::Policy;
@@ -110,7 +108,7 @@ use crate::replay::{Cloned, Safety};
 use crate::stack::Stack;
 use crate::sync::{AtomicBool, Ordering};
 use crate::telemetry::{Emitter, Environment};
-use crate::time::{Clock, Instant, Timer};
+use crate::time::Clock;
 use crate::timeout::Timeout;
 use crate::{bulkhead, context};
 
@@ -420,23 +418,6 @@ fn places(accounts: &[storage::Status]) -> Finding {
     } else {
         Finding::degraded(format_args!("{away} of {} accounts are read away", accounts.len()))
     }
-}
-
-/// What `future` gives, if it does by `deadline`.
-pub(super) async fn by_deadline<F: Future>(
-    future: F,
-    deadline: Instant,
-    clock: &Clock,
-) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut timer = Timer::idle();
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        timer.poll_until(deadline, clock, cx).map(|()| None)
-    })
-    .await
 }
 
 impl fmt::Debug for Resilience {

@@ -12,9 +12,10 @@ use super::answer::{AMBIGUOUS, ATTEMPTS, LAST_SYNC, SERVED_BY, with_headers};
 use super::chain::Answer;
 use super::journey::Journey;
 use super::options::{CallOptions, Verify};
-use super::{Shared, by_deadline, context};
+use super::{Shared, context};
 use crate::azure::error::is_ambiguous;
 use crate::azure::policy::PolicyCall;
+use crate::azure::until::until;
 use crate::replay::Verified;
 use crate::sync::Ordering;
 
@@ -119,7 +120,7 @@ impl ResiliencePolicy {
     /// Whether the body is at its start again.
     async fn put_back(&self, call: &mut PolicyCall, journey: &Journey) -> bool {
         let reset = call.request_mut().body_mut().reset();
-        let reset = by_deadline(reset, journey.deadline, &self.shared.clock).await;
+        let reset = until(&self.shared.clock, Some(journey.deadline), reset).await;
         matches!(reset, Some(Ok(())))
     }
 
@@ -129,7 +130,7 @@ impl ResiliencePolicy {
         verify: &Verify,
         journey: &Journey,
     ) -> Verified<azure_core::http::RawResponse> {
-        let look = by_deadline(verify.look(), journey.deadline, &self.shared.clock).await;
+        let look = until(&self.shared.clock, Some(journey.deadline), verify.look()).await;
         look.unwrap_or(Verified::Unknown)
     }
 }

@@ -17,7 +17,8 @@ use tokio_util::compat::TokioAsyncWriteCompatExt;
 use super::commit::commit;
 use super::connection::Connection;
 use super::judge;
-use crate::azure::database::{Database, Meaning, until};
+use crate::azure::database::{Database, Meaning};
+use crate::azure::until::until;
 use crate::sync::Arc;
 use crate::time::{Clock, Instant};
 

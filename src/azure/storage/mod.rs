@@ -49,18 +49,12 @@ pub(super) use account::{Accounts, authority};
 pub(super) use place::Visit;
 pub(super) use route::RouteLayer;
 
-use std::error::Error as _;
+use super::classify::chain;
 
 /// Whether `error` says that there is no host of that name.
 fn is_unknown_name(error: &azure_core::Error) -> bool {
-    let mut next = error.source();
-    let chain = std::iter::from_fn(|| {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    });
     // No client has a type for it: the resolver of the C library ends up as text.
-    chain.take(MOST_SOURCES).any(|error| {
+    chain(error).any(|error| {
         let text = error.to_string();
         // A resolver that is down says "temporary failure" or "try again".
         let has = |part| text.contains(part);
@@ -69,6 +63,3 @@ fn is_unknown_name(error: &azure_core::Error) -> bool {
             && !has("try again")
     })
 }
-
-/// An error whose sources go round in a circle must not hang a call.
-const MOST_SOURCES: usize = 32;

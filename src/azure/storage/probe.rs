@@ -1,8 +1,7 @@
 //! Asks a primary that has failed whether it is back.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use azure_core::http::AsyncRawResponse;
 use tokio::runtime::Handle;
@@ -10,10 +9,9 @@ use tower_service::Service;
 
 use super::account::{Account, Accounts};
 use crate::azure::policy::Next;
-use crate::azure::resilience::by_deadline;
+use crate::azure::until::{sleep_until, until};
 use crate::outcome::Outcome;
 use crate::sync::Ordering;
-use crate::time::{Clock, Timer};
 
 /// Probes the primary of `account` in the background until reads go back to it, or the last client
 /// is dropped. One task per account; if it ends with its runtime, the next call begins another.
@@ -32,14 +30,14 @@ pub(super) fn begin(account: &Arc<Account>) {
             if let Some(call) = held.probe() {
                 let sent = accounts.clock.now();
                 let end = sent + accounts.settings.probe_timeout;
-                let answer = by_deadline(Next::new().call(call), end, &accounts.clock).await;
+                let answer = until(&accounts.clock, Some(end), Next::new().call(call)).await;
                 let is_well = matches!(&answer, Some(Ok(answer)) if is_well(answer, &accounts));
                 held.probed(&accounts, is_well, sent);
             }
             let (interval, clock) = (accounts.settings.probe_interval, accounts.clock.clone());
             // Nothing is held while it waits, so that what nobody uses any more can go.
             drop((held, accounts));
-            wait(interval, &clock).await;
+            sleep_until(&clock, clock.now() + interval).await;
         }
     }));
 }
@@ -59,10 +57,4 @@ impl Drop for Probing {
 fn is_well(answer: &AsyncRawResponse, accounts: &Accounts) -> bool {
     let outcome = accounts.contract.judge(answer.status(), answer.headers(), SystemTime::now());
     matches!(outcome, Outcome::Success | Outcome::Permanent)
-}
-
-async fn wait(time: Duration, clock: &Clock) {
-    let mut timer = Timer::idle();
-    let until = clock.now() + time;
-    poll_fn(|cx| timer.poll_until(until, clock, cx)).await;
 }

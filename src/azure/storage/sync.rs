@@ -58,9 +58,9 @@ mod with_storage {
 
     use super::LastSync;
     use crate::azure::policy::{Next, PolicyCall};
-    use crate::azure::resilience::by_deadline;
     use crate::azure::storage::account::{Account, Accounts};
     use crate::azure::storage::host;
+    use crate::azure::until::until;
     use crate::sync::Ordering;
 
     pub(in crate::azure::storage) fn refresh(account: &Arc<Account>) {
@@ -80,7 +80,7 @@ mod with_storage {
         drop(runtime.spawn(async move {
             let account = &polling.0;
             let end = accounts.clock.now() + accounts.settings.probe_timeout;
-            let said = by_deadline(ask(call, &accounts), end, &accounts.clock).await.flatten();
+            let said = until(&accounts.clock, Some(end), ask(call, &accounts)).await.flatten();
             let mut last = account.last_sync.lock();
             let (time, status) = said.unwrap_or_else(|| {
                 // What was known stays true: it only gets older.

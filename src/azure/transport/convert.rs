@@ -12,6 +12,7 @@ use http_body::Body;
 use http_body_util::BodyDataStream;
 
 use super::TransportBody;
+use crate::azure::classify::chain;
 use crate::error::{BoxError, Reject};
 
 pub(super) fn request(request: &Request) -> azure_core::Result<http::Request<TransportBody>> {
@@ -65,13 +66,7 @@ pub(super) fn failure(error: BoxError) -> Error {
 }
 
 fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    let chain = std::iter::from_fn(|| {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    });
-    chain.take(MOST_SOURCES).any(|error| {
+    chain(error).any(|error| {
         #[cfg(feature = "client")]
         if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
             return error.is_connect();
@@ -81,6 +76,3 @@ fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
             .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     })
 }
-
-/// An error whose sources go round in a circle must not hang a call.
-const MOST_SOURCES: usize = 32;

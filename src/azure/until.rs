@@ -8,7 +8,11 @@ use crate::context;
 use crate::time::{Clock, Instant, Timer};
 
 /// Runs `future` until `end`: `None` if that comes first. What is cut knows why it is dropped.
-pub(super) async fn until<F>(clock: &Clock, end: Option<Instant>, future: F) -> Option<F::Output>
+pub(in crate::azure) async fn until<F>(
+    clock: &Clock,
+    end: Option<Instant>,
+    future: F,
+) -> Option<F::Output>
 where
     F: Future,
 {
@@ -28,7 +32,8 @@ where
     .await
 }
 
-pub(super) async fn sleep_until(clock: &Clock, end: Instant) {
+/// Waits.
+pub(in crate::azure) async fn sleep_until(clock: &Clock, end: Instant) {
     let mut timer = Timer::idle();
     poll_fn(|cx| timer.poll_until(end, clock, cx)).await;
 }
