@@ -63,8 +63,8 @@ impl Config {
     /// Changes timeouts, retry, breaker, bulkhead and rate limit.
     ///
     /// Who shortens the total timeout below the attempt timeout of the service's contract must
-    /// shorten that one, too. The breaker is the pattern for one per authority; the total timeout is the default of
-    /// [`CallOptions::deadline`](super::CallOptions::deadline).
+    /// shorten that one, too. The breaker is the pattern for one per authority; the total timeout
+    /// is the default of [`CallOptions::deadline`](super::CallOptions::deadline).
     ///
     /// Default: [`Contract::stack`] of the service.
     pub fn stack(mut self, change: impl FnOnce(stack::Config) -> stack::Config) -> Self {
