@@ -103,3 +103,24 @@ fn set(bits: &[AtomicU64], place: u64, value: bool) -> u64 {
         u64::from(word.fetch_and(!bit, Ordering::Relaxed) & bit != 0).wrapping_neg()
     }
 }
+
+#[cfg(test)]
+#[cfg(seawall_loom)]
+mod loom_tests {
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::Arc;
+
+    #[test]
+    fn loom_a_bit_that_two_threads_clear_is_taken_off_once() {
+        loom::model(|| {
+            let bits = Arc::new([AtomicU64::new(1)]);
+            let theirs = Arc::clone(&bits);
+            let other = thread::spawn(move || set(&*theirs, 0, false));
+            let ours = set(&*bits, 0, false);
+
+            assert_eq!(ours.wrapping_add(other.join().unwrap()), 1_u64.wrapping_neg());
+        });
+    }
+}

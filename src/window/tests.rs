@@ -169,6 +169,16 @@ mod sequential {
     }
 
     #[test]
+    fn a_call_that_ends_when_its_place_has_just_been_given_away_is_counted_out() {
+        let window = time(0);
+        window.start(at(0));
+        window.advance(at(RING as u64));
+        window.finish(at(0));
+
+        assert_eq!(window.running_for(TICK, at(RING as u64)), 0);
+    }
+
+    #[test]
     fn calls_that_run_for_many_windows_are_counted_until_they_end() {
         let window = time(0);
         for tick in 0..100 {

@@ -239,7 +239,12 @@ fn the_open_time_doubles_up_to_its_cap_and_begins_anew_when_closed() {
 
     trip(&breaker);
 
-    assert_eq!(breaker.snapshot().retry_after(), Some(5 * SECOND));
+    for seconds in [5, 10] {
+        let wait = breaker.snapshot().retry_after().unwrap();
+        assert_eq!(wait, seconds * SECOND);
+        clock.advance(wait);
+        call(&breaker, Outcome::Transient);
+    }
 }
 
 #[test]
