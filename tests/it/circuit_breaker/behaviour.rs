@@ -248,6 +248,19 @@ fn the_open_time_doubles_up_to_its_cap_and_begins_anew_when_closed() {
 }
 
 #[test]
+fn the_longest_open_time_is_waited_for_to_its_end() {
+    let (breaker, clock, _) = build(&sensitive().open_for(24 * 3600 * SECOND));
+    trip(&breaker);
+
+    clock.advance((24 * 3600 - 1) * SECOND);
+    assert_eq!(breaker.enter().unwrap_err().retry_after(), Some(SECOND));
+    clock.advance(SECOND);
+    call(&breaker, Outcome::Success);
+
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
 fn jitter_only_shortens_and_spreads() {
     let (breaker, ..) = build(&sensitive().jitter(0.5));
     let waits: Vec<_> = (0..200)
