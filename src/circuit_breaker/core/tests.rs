@@ -94,6 +94,17 @@ mod sequential {
     }
 
     #[test]
+    fn another_owner_sees_nothing_of_a_past_that_is_ahead_of_his_clock() {
+        let core = core(&at(100, 1));
+        core.force(State::Isolated, &at(200, 1));
+
+        core.restart(&at(10, 1));
+
+        let view = core.view(&at(10, 1));
+        assert_eq!((view.state, view.since), (State::Closed, at(10, 1).now));
+    }
+
+    #[test]
     fn a_result_is_old_news_however_many_terms_ago_it_began() {
         let outside = at(0, 1);
         let core = core(&outside);
