@@ -28,7 +28,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::instant::Instant;
-use super::lane::Shards;
+use super::lane::{Lane, Lanes};
 use super::queue::{Queue, wake_all};
 use super::system;
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -38,7 +38,7 @@ pub(super) static DRIVER: LazyLock<Driver> = LazyLock::new(Driver::new);
 
 /// All timers of the system clock.
 pub(super) struct Driver {
-    lanes: Mutex<Vec<&'static Shards>>,
+    lanes: Lanes,
     queue: Queue,
     alarm: Alarm,
     /// The time of the last round: all that was due by then has been taken out.
@@ -53,9 +53,9 @@ struct Alarm {
 }
 
 impl Driver {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            lanes: Mutex::new(Vec::new()),
+            lanes: Lanes::new(),
             queue: Queue::default(),
             alarm: Alarm::new(),
             fired: AtomicU64::new(0),
@@ -64,18 +64,10 @@ impl Driver {
         }
     }
 
-    /// The queues for timers of `period`, unless there are too many others.
-    pub(super) fn lane(&'static self, period: Duration) -> Option<&'static Shards> {
-        let mut lanes = self.lanes.lock();
-        if let Some(lane) = lanes.iter().find(|lane| lane.period() == period) {
-            return Some(lane);
-        }
-        if lanes.len() == LANES {
-            return None;
-        }
-        let lane = Box::leak(Box::new(Shards::new(period, self)));
-        lanes.push(lane);
-        Some(lane)
+    /// The queues for timers of so many nanoseconds, unless there are too many others.
+    #[inline]
+    pub(super) fn lane(&'static self, nanos: u64) -> Option<&'static Lane> {
+        self.lanes.of(nanos, self)
     }
 
     /// Adds a timer with a deadline of its own. Returns its number in the [queue](Self::queue);
@@ -148,9 +140,7 @@ impl Driver {
 
     /// Moves the wakers of all that is due into `due`. Returns the first deadline left.
     fn expire(&self, now: Instant, due: &mut Vec<Waker>) -> Instant {
-        let lanes = self.lanes.lock();
-        let first = lanes.iter().filter_map(|lane| lane.expire(now, due)).min();
-        drop(lanes);
+        let first = self.lanes.expire(now, due);
         self.queue.expire(now, due);
         let far = Instant::FAR_FUTURE;
         first.unwrap_or(far).min(self.queue.next().unwrap_or(far))
@@ -183,9 +173,6 @@ impl Alarm {
     }
 }
 
-/// The most lanes. Each takes a queue per thread.
-const LANES: usize = 256;
-
 /// The least time between two rounds that nobody asked for: how late a timer may be.
 const BREATH: Duration = Duration::from_micros(500);
 
@@ -205,8 +192,8 @@ mod tests {
     fn fires_what_is_due_and_finds_what_comes_next() {
         let driver = driver();
         let counter = Arc::new(Counter::default());
-        let short = driver.lane(Duration::from_secs(1)).unwrap();
-        let long = driver.lane(Duration::from_secs(100)).unwrap();
+        let short = driver.lane(1_000_000_000).unwrap();
+        let long = driver.lane(100_000_000_000).unwrap();
         let (first, _) = short.arm(Waker::from(Arc::clone(&counter))).unwrap();
         let (last, _) = long.arm(Waker::from(Arc::clone(&counter))).unwrap();
         let own = first + Duration::from_secs(7);
@@ -220,19 +207,6 @@ mod tests {
         assert_eq!(driver.expire(last, &mut due), Instant::FAR_FUTURE);
         wake_all(&mut due);
         assert_eq!(counter.0.load(Ordering::Relaxed), 3);
-    }
-
-    #[test]
-    fn lanes_of_one_length_are_the_same_and_their_number_is_bounded() {
-        let driver = driver();
-        let lane = driver.lane(Duration::from_secs(1)).unwrap();
-
-        assert!(std::ptr::eq(lane, driver.lane(Duration::from_secs(1)).unwrap()));
-        for n in 2..=LANES as u64 {
-            assert!(driver.lane(Duration::from_secs(n)).is_some());
-        }
-        assert!(driver.lane(Duration::from_secs(100_000)).is_none());
-        assert!(driver.lane(Duration::from_secs(1)).is_some());
     }
 
     #[test]

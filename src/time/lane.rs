@@ -1,34 +1,35 @@
 //! Timeouts of one length, which expire in the order in which they were armed.
 
-use std::fmt;
+use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::driver::{DRIVER, Driver};
+use super::driver::Driver;
 use super::fifo::{Fifo, Key};
-use super::instant::{Instant, nanos};
+use super::instant::Instant;
 use super::queue::Expired;
 use super::system;
 use crate::sync::{Mutex, PerThread};
 
-/// A length of time that many timers wait for.
+/// The timers that wait for one length of time, in a queue for each thread.
 ///
-/// To be looked up when a policy is built or its setting changes, and kept: that takes a lock. All
-/// lanes of one length are the same one. The first 256 lengths of a process have a queue for each
-/// thread, in which a timer is armed and disarmed in O(1), without contention. They stay for ever.
-/// Further ones share a slower queue.
-#[derive(Clone, Copy)]
-pub(crate) struct Lane {
-    /// In one word, so that it is cheap to hold and to compare.
+/// One is armed and disarmed in O(1), without contention.
+pub(super) struct Lane {
+    /// In one word, so that it is cheap to compare.
     nanos: u64,
-    shards: Option<&'static Shards>,
-}
-
-/// The queues of a lane.
-pub(super) struct Shards {
-    period: Duration,
     fifos: PerThread<Mutex<Fifo>>,
     driver: &'static Driver,
+}
+
+/// The lanes of a driver, one for each length. The first 256 lengths have one, and keep it for ever.
+pub(super) struct Lanes {
+    /// By their length: each stands where [`place`] says, or in the next place that was free. They
+    /// fill half of it, so a search ends soon, and at the latest where none is.
+    table: Box<[OnceLock<&'static Lane>; 1 << TABLE_BITS]>,
+    /// In the order in which they were added.
+    list: Mutex<Vec<&'static Lane>>,
+    /// Set when no further length gets a lane.
+    full: OnceLock<()>,
 }
 
 /// Where a timer is in a lane.
@@ -39,54 +40,76 @@ pub(super) struct Place {
     key: Key,
 }
 
-impl Lane {
-    /// The lane of `period`.
-    pub(crate) fn of(period: Duration) -> Self {
-        Self { nanos: nanos(period), shards: DRIVER.lane(period) }
+impl Lanes {
+    pub(super) fn new() -> Self {
+        let table = Box::new([const { OnceLock::new() }; 1 << TABLE_BITS]);
+        Self { table, list: Mutex::default(), full: OnceLock::new() }
     }
 
-    /// A lane for one timer, which need not be looked up.
-    pub(crate) const fn once(nanos: u64) -> Self {
-        Self { nanos, shards: None }
-    }
-
-    /// How long a timer in this lane waits.
-    pub(crate) const fn period(self) -> Duration {
-        Duration::from_nanos(self.nanos)
-    }
-
-    /// The same in nanoseconds.
+    /// The lane of so many nanoseconds, which is added if need be; none if there are too many others.
+    /// Takes a lock only to add one.
     #[inline]
-    pub(crate) const fn nanos(self) -> u64 {
-        self.nanos
+    pub(super) fn of(&self, nanos: u64, driver: &'static Driver) -> Option<&'static Lane> {
+        match self.find(nanos) {
+            Ok(lane) => Some(lane),
+            Err(_) if self.full.get().is_some() => None,
+            Err(_) => self.add(nanos, driver),
+        }
     }
 
-    pub(super) fn shards(self) -> Option<&'static Shards> {
-        self.shards
+    /// Moves the wakers of all that is due into `due`. Returns the first deadline left.
+    pub(super) fn expire(&self, now: Instant, due: &mut Vec<Waker>) -> Option<Instant> {
+        self.list.lock().iter().filter_map(|lane| lane.expire(now, due)).min()
+    }
+
+    /// The lane of so many nanoseconds, or the place for it.
+    #[inline]
+    fn find(&self, nanos: u64) -> Result<&'static Lane, &OnceLock<&'static Lane>> {
+        let mut at = place(nanos);
+        loop {
+            let slot = &self.table[at % self.table.len()];
+            match slot.get() {
+                Some(lane) if lane.nanos == nanos => return Ok(lane),
+                Some(_) => at += 1,
+                None => return Err(slot),
+            }
+        }
+    }
+
+    #[cold]
+    fn add(&self, nanos: u64, driver: &'static Driver) -> Option<&'static Lane> {
+        let mut list = self.list.lock();
+        let free = match self.find(nanos) {
+            // Another thread was faster.
+            Ok(lane) => return Some(lane),
+            Err(free) => free,
+        };
+        if list.len() == LANES {
+            self.full.get_or_init(|| ());
+            return None;
+        }
+        let lane = *free.get_or_init(|| Box::leak(Box::new(Lane::new(nanos, driver))));
+        list.push(lane);
+        Some(lane)
     }
 }
 
-impl PartialEq for Lane {
-    fn eq(&self, other: &Self) -> bool {
-        self.nanos == other.nanos
-    }
+/// Where in the table the search for a length begins: Fibonacci hashing (Knuth, volume 3, 6.4).
+#[inline]
+fn place(nanos: u64) -> usize {
+    let hash = nanos.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> (u64::BITS - TABLE_BITS)) as usize
 }
 
-impl Eq for Lane {}
+/// The most lanes. Each takes a queue per thread.
+const LANES: usize = 256;
 
-impl fmt::Debug for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lane").field(&self.period()).finish()
-    }
-}
+/// The table is twice as long.
+const TABLE_BITS: u32 = LANES.ilog2() + 1;
 
-impl Shards {
-    pub(super) fn new(period: Duration, driver: &'static Driver) -> Self {
-        Self { period, fifos: PerThread::new(|| Mutex::new(Fifo::new())), driver }
-    }
-
-    pub(super) fn period(&self) -> Duration {
-        self.period
+impl Lane {
+    fn new(nanos: u64, driver: &'static Driver) -> Self {
+        Self { nanos, fifos: PerThread::new(|| Mutex::new(Fifo::new())), driver }
     }
 
     /// Adds a timer, and says when it will be due; none if it is to be armed in another way.
@@ -116,18 +139,18 @@ impl Shards {
         drop(waker);
     }
 
-    /// Moves the wakers of all that is due into `due`. Returns the first deadline left.
-    pub(super) fn expire(&self, now: Instant, due: &mut Vec<Waker>) -> Option<Instant> {
+    fn expire(&self, now: Instant, due: &mut Vec<Waker>) -> Option<Instant> {
         self.fifos.iter().filter_map(|queue| queue.lock().expire(now, due)).min()
     }
 
     /// When a timer that is armed now is due: never before `period` has passed.
     fn deadline(&self) -> Instant {
-        if self.period < LONG {
-            return system::now() + self.period;
+        let period = Duration::from_nanos(self.nanos);
+        if period < LONG {
+            return system::now() + period;
         }
         // The coarse clock is behind by up to a tick.
-        system::coarse() + system::tick() + self.period
+        system::coarse() + system::tick() + period
     }
 }
 
@@ -137,33 +160,70 @@ const LONG: Duration = Duration::from_millis(256);
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
 mod tests {
+    use std::sync::{Barrier, LazyLock};
+    use std::thread;
+
     use super::*;
+    use crate::time::nanos;
 
     #[test]
-    fn a_lane_has_queues_of_its_own_and_a_single_timer_has_none() {
-        let period = Duration::from_secs(7);
+    fn lanes_of_one_length_are_the_same_and_their_number_is_bounded() {
+        let (lanes, driver) = (Lanes::new(), driver());
+        let of = |nanos| lanes.of(nanos, driver);
+        let first = of(1).unwrap();
 
-        assert_eq!(Lane::of(period).shards().unwrap().period(), period);
-        assert!(Lane::once(nanos(period)).shards().is_none());
+        let others: Vec<_> = (2..=LANES as u64).map(|n| of(n).unwrap()).collect();
+
+        assert!(std::ptr::eq(first, of(1).unwrap()));
+        assert!(
+            (2..)
+                .zip(others)
+                .all(|(n, lane)| { lane.nanos == n && std::ptr::eq(lane, of(n).unwrap()) })
+        );
+        for n in 100_000..101_000 {
+            assert!(of(n).is_none());
+        }
+        assert!(std::ptr::eq(first, of(1).unwrap()));
+        assert_eq!(lanes.list.lock().len(), LANES);
     }
 
     #[test]
-    fn lanes_are_equal_when_they_are_equally_long() {
-        let (short, long) = (Duration::from_secs(7), Duration::from_secs(8));
+    fn a_lane_is_found_whatever_its_length() {
+        let (lanes, driver) = (Lanes::new(), driver());
 
-        assert_eq!(Lane::of(short), Lane::of(short));
-        assert_eq!(Lane::of(short), Lane::once(nanos(short)));
-        assert_ne!(Lane::of(short), Lane::of(long));
+        for nanos in (0..64).map(|bit| 1 << bit).chain([0, u64::MAX]) {
+            let lane = lanes.of(nanos, driver).unwrap();
+            assert_eq!(lane.nanos, nanos);
+            assert!(std::ptr::eq(lane, lanes.of(nanos, driver).unwrap()));
+        }
+    }
+
+    #[test]
+    fn threads_that_look_for_a_new_length_at_once_get_the_same_lane() {
+        let (lanes, driver) = (Lanes::new(), driver());
+        for n in 1..=LANES as u64 {
+            let start = Barrier::new(3);
+            let look = || {
+                start.wait();
+                lanes.of(n, driver).unwrap()
+            };
+            let found = thread::scope(|scope| {
+                [(); 3].map(|()| scope.spawn(look)).map(|it| it.join().unwrap())
+            });
+
+            assert!(found.iter().all(|lane| std::ptr::eq(*lane, found[0])));
+        }
+        assert_eq!(lanes.list.lock().len(), LANES);
     }
 
     #[test]
     fn short_timeouts_are_exact_and_long_ones_take_the_cheap_clock() {
         let just_short = LONG.saturating_sub(Duration::from_nanos(1));
         let between = |period, now: fn() -> Instant| {
-            let shards = Lane::of(period).shards().unwrap();
+            let lane = Lane::new(nanos(period), driver());
             // Often, for the two clocks may show the same once.
             (0..100).all(|_| {
-                let (from, deadline, to) = (now(), shards.deadline(), now());
+                let (from, deadline, to) = (now(), lane.deadline(), now());
                 (from + period..=to + period).contains(&deadline)
             })
         };
@@ -174,5 +234,10 @@ mod tests {
         for period in [LONG, Duration::from_secs(60)] {
             assert!(between(period, || system::coarse() + system::tick()), "{period:?}");
         }
+    }
+    /// A driver whose thread does not run.
+    fn driver() -> &'static Driver {
+        static IDLE: LazyLock<Driver> = LazyLock::new(Driver::new);
+        &IDLE
     }
 }

@@ -63,5 +63,4 @@ pub use instant::Instant;
 pub use tokio_clock::follow_tokio;
 
 pub(crate) use instant::nanos;
-pub(crate) use lane::Lane;
 pub(crate) use timer::Timer;

@@ -7,11 +7,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::clock::{Clock, Manual, Source};
 use super::driver::DRIVER;
 use super::instant::Instant;
-use super::lane::{Lane, Place, Shards};
+use super::lane::{Lane, Place};
 #[cfg(feature = "test-util")]
 use super::tokio_clock;
 
@@ -22,7 +23,7 @@ use super::tokio_clock;
 /// coarse clock, and take the lock only if the future has moved to another task. Dropping it
 /// disarms it. It never ends early.
 ///
-/// A timer belongs to the clock and the lane that it was armed with; polls until it is
+/// A timer belongs to the clock and the time that it was armed with; polls until it is
 /// [idle](Self::reset) again must pass the same.
 #[derive(Default)]
 pub(crate) struct Timer {
@@ -36,7 +37,7 @@ pub(crate) struct Timer {
 enum Entry {
     #[default]
     Idle,
-    Lane(&'static Shards, Place),
+    Lane(&'static Lane, Place),
     Queue(u64),
     Manual(Arc<Manual>, u64),
     #[cfg(feature = "test-util")]
@@ -63,17 +64,17 @@ impl Timer {
         }
     }
 
-    /// Waits for as long as the lane says, from the first poll on.
+    /// Waits for so many nanoseconds, from the first poll on.
     ///
     /// When that has passed the timer is idle again, and a further poll starts it anew.
     #[inline]
     pub(crate) fn poll_timeout(
         &mut self,
-        lane: Lane,
+        nanos: u64,
         clock: &Clock,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.is_armed() { self.poll_armed(clock, cx) } else { self.arm_lane(lane, clock, cx) }
+        if self.is_armed() { self.poll_armed(clock, cx) } else { self.arm_for(nanos, clock, cx) }
     }
 
     /// Waits until `deadline`. If the timer waits for another one it is armed anew.
@@ -101,7 +102,7 @@ impl Timer {
         }
     }
 
-    /// What an armed timer waits for. Under a lane this includes a tick of the coarse clock.
+    /// What an armed timer waits for. In a lane this includes a tick of the coarse clock.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.is_armed().then_some(self.deadline)
@@ -112,19 +113,20 @@ impl Timer {
         !matches!(self.entry, Entry::Idle)
     }
 
-    fn arm_lane(&mut self, lane: Lane, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
-        if lane.nanos() == 0 {
+    fn arm_for(&mut self, nanos: u64, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
+        if nanos == 0 {
             return Poll::Ready(());
         }
-        if let (Source::System, Some(shards)) = (clock.source(), lane.shards())
-            && let Some((deadline, place)) = shards.arm(cx.waker().clone())
+        if let Source::System = clock.source()
+            && let Some(lane) = DRIVER.lane(nanos)
+            && let Some((deadline, place)) = lane.arm(cx.waker().clone())
         {
             self.deadline = deadline;
             self.waker = WakerId::of(cx.waker());
-            self.entry = Entry::Lane(shards, place);
+            self.entry = Entry::Lane(lane, place);
             return Poll::Pending;
         }
-        self.arm_until(clock.now() + lane.period(), clock, cx)
+        self.arm_until(clock.now() + Duration::from_nanos(nanos), clock, cx)
     }
 
     fn arm_until(&mut self, deadline: Instant, clock: &Clock, cx: &mut Context<'_>) -> Poll<()> {
@@ -196,7 +198,7 @@ impl Timer {
         self.waker = WakerId::of(cx.waker());
         let waker = cx.waker().clone();
         let replaced = match &self.entry {
-            Entry::Lane(shards, place) => shards.replace(*place, waker),
+            Entry::Lane(lane, place) => lane.replace(*place, waker),
             Entry::Queue(number) => DRIVER.queue().replace(self.deadline, *number, waker),
             Entry::Manual(manual, number) => manual.waiting.replace(self.deadline, *number, waker),
             // Tokio's sleep has seen the waker, the others have none.
@@ -210,7 +212,7 @@ impl Timer {
     #[inline(never)]
     fn disarm(&mut self) {
         match std::mem::take(&mut self.entry) {
-            Entry::Lane(shards, place) => shards.cancel(place),
+            Entry::Lane(lane, place) => lane.cancel(place),
             Entry::Queue(number) => DRIVER.queue().cancel(self.deadline, number),
             Entry::Manual(manual, number) => manual.waiting.cancel(self.deadline, number),
             #[cfg(feature = "test-util")]
@@ -248,9 +250,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
     use std::thread::{self, Thread};
-    use std::time::Duration;
 
     use super::*;
+    use crate::time::nanos;
 
     #[test]
     fn a_timer_is_small() {
@@ -261,10 +263,9 @@ mod tests {
     fn does_not_fire_early_by_the_system_clock() {
         let clock = Clock::system();
         for period in [Duration::from_millis(2), Duration::from_millis(260)] {
-            let lane = Lane::of(period);
             let mut timer = Timer::idle();
             let start = clock.now();
-            block_on(|cx| timer.poll_timeout(lane, &clock, cx));
+            block_on(|cx| timer.poll_timeout(nanos(period), &clock, cx));
 
             assert!(clock.now().since(start) >= period);
             assert_eq!(timer.deadline(), None);
@@ -281,10 +282,10 @@ mod tests {
         let clock = Clock::system();
         let mut late = Timer::idle();
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(late.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
+        assert!(late.poll_timeout(nanos(HOUR), &clock, &mut cx).is_pending());
 
         let mut early = Timer::idle();
-        block_on(|cx| early.poll_timeout(Lane::of(Duration::from_millis(1)), &clock, cx));
+        block_on(|cx| early.poll_timeout(nanos(Duration::from_millis(1)), &clock, cx));
 
         assert!(late.deadline().is_some());
     }
@@ -295,9 +296,9 @@ mod tests {
         for clock in [Clock::system(), Clock::manual()] {
             let mut timer = Timer::idle();
 
-            assert!(timer.poll_timeout(Lane::of(Duration::ZERO), &clock, &mut cx).is_ready());
+            assert!(timer.poll_timeout(nanos(Duration::ZERO), &clock, &mut cx).is_ready());
             assert!(timer.poll_until(clock.now(), &clock, &mut cx).is_ready());
-            assert!(timer.poll_timeout(Lane::of(Duration::MAX), &clock, &mut cx).is_pending());
+            assert!(timer.poll_timeout(nanos(Duration::MAX), &clock, &mut cx).is_pending());
         }
     }
 
@@ -307,15 +308,15 @@ mod tests {
         let (count, waker) = counter();
         let mut cx = Context::from_waker(&waker);
         let mut timer = Timer::idle();
-        assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
+        assert!(timer.poll_timeout(nanos(HOUR), &clock, &mut cx).is_pending());
 
         clock.advance(HOUR.saturating_sub(Duration::from_nanos(1)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
-        assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
+        assert!(timer.poll_timeout(nanos(HOUR), &clock, &mut cx).is_pending());
         clock.advance(Duration::from_nanos(1));
 
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_ready());
+        assert!(timer.poll_timeout(nanos(HOUR), &clock, &mut cx).is_ready());
     }
 
     #[test]
@@ -325,7 +326,7 @@ mod tests {
         let mut timer = Timer::idle();
         for waker in [&one, &two] {
             let mut cx = Context::from_waker(waker);
-            assert!(timer.poll_timeout(Lane::of(HOUR), &clock, &mut cx).is_pending());
+            assert!(timer.poll_timeout(nanos(HOUR), &clock, &mut cx).is_pending());
         }
         clock.advance(HOUR);
 
@@ -337,15 +338,15 @@ mod tests {
     fn a_timer_of_the_system_moves_between_tasks_and_threads() {
         let clock = Clock::system();
         let mut cx = Context::from_waker(Waker::noop());
-        let lane = Lane::of(Duration::from_millis(5));
+        let period = Duration::from_millis(5);
         let deadline = clock.now() + Duration::from_millis(5);
         let (mut one, mut two) = (Timer::idle(), Timer::idle());
-        assert!(one.poll_timeout(lane, &clock, &mut cx).is_pending());
+        assert!(one.poll_timeout(nanos(period), &clock, &mut cx).is_pending());
         assert!(two.poll_until(deadline, &clock, &mut cx).is_pending());
 
         // Were the first task still the one that is woken, this would hang.
         thread::spawn(move || {
-            block_on(|cx| one.poll_timeout(lane, &clock, cx));
+            block_on(|cx| one.poll_timeout(nanos(period), &clock, cx));
             block_on(|cx| two.poll_until(deadline, &clock, cx));
         })
         .join()
@@ -359,7 +360,7 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         for clock in [&clock, &Clock::system()] {
             let (mut one, mut two) = (Timer::idle(), Timer::idle());
-            assert!(one.poll_timeout(Lane::of(HOUR), clock, &mut cx).is_pending());
+            assert!(one.poll_timeout(nanos(HOUR), clock, &mut cx).is_pending());
             assert!(two.poll_until(clock.now() + HOUR, clock, &mut cx).is_pending());
         }
         clock.advance(HOUR);
@@ -404,7 +405,7 @@ mod tests {
         let clock = Clock::tokio();
         let start = clock.now();
         let mut timer = Timer::idle();
-        poll_fn(|cx| timer.poll_timeout(Lane::of(1_000 * HOUR), &clock, cx)).await;
+        poll_fn(|cx| timer.poll_timeout(nanos(1_000 * HOUR), &clock, cx)).await;
 
         assert_eq!(clock.now().since(start), 1_000 * HOUR);
     }
@@ -415,7 +416,7 @@ mod tests {
         let clock = Clock::tokio();
         let mut timer = Timer::idle();
         let start = clock.now();
-        block_on(|cx| timer.poll_timeout(Lane::of(Duration::from_millis(1)), &clock, cx));
+        block_on(|cx| timer.poll_timeout(nanos(Duration::from_millis(1)), &clock, cx));
 
         assert!(clock.now().since(start) >= Duration::from_millis(1));
     }

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project::{pin_project, pinned_drop};
 
@@ -10,7 +11,7 @@ use crate::context;
 use crate::error::{Reason, Reject, Rejection};
 use crate::slot::Lent;
 use crate::telemetry::EventKind;
-use crate::time::{Instant, Lane, Timer, nanos};
+use crate::time::{Instant, Timer, nanos};
 
 /// The answer of a [`TimeoutService`](super::TimeoutService).
 ///
@@ -45,7 +46,7 @@ pub struct ResponseFuture<F> {
     #[pin]
     state: State<F>,
     /// How long the call may take.
-    lane: Lane,
+    after_nanos: u64,
     /// Set at the first `Pending`. From then on the deadline is known.
     ///
     /// This and the next are dropped by hand, when the call ends or is given up: then the state is
@@ -70,7 +71,7 @@ impl<F> ResponseFuture<F> {
     #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
     #[inline(always)]
     pub(super) fn begin(
-        lane: Lane,
+        after_nanos: u64,
         call: Option<impl FnOnce() -> F>,
         lend: impl FnOnce() -> Lent<Shared>,
     ) -> Self {
@@ -79,7 +80,7 @@ impl<F> ResponseFuture<F> {
             None => State::Late,
         };
         // Lent when the call has begun: it may panic, and what is lent must come back.
-        Self { state, lane, timer: ManuallyDrop::new(None), shared: lend() }
+        Self { state, after_nanos, timer: ManuallyDrop::new(None), shared: lend() }
     }
 
     /// When the time is over, as far as that is known.
@@ -96,17 +97,17 @@ impl<F> ResponseFuture<F> {
         let outer = context::named_deadline();
         if outer != Instant::FAR_FUTURE && timer.deadline().is_none() {
             let now = clock.coarse();
-            if outer <= now + this.lane.period() {
+            if outer <= now + Duration::from_nanos(*this.after_nanos) {
                 // The caller has less time than this timeout allows.
-                *this.lane = Lane::once(nanos(outer.since(now)));
+                *this.after_nanos = nanos(outer.since(now));
                 return timer.poll_until(outer, clock, cx);
             }
         }
-        if this.lane.nanos() == u64::MAX {
+        if *this.after_nanos == u64::MAX {
             // Without an end there is nothing to wait for.
             return Poll::Pending;
         }
-        timer.poll_timeout(*this.lane, clock, cx)
+        timer.poll_timeout(*this.after_nanos, clock, cx)
     }
 
     /// Drops the call, which has ended or is given up.
@@ -127,7 +128,7 @@ impl<F> ResponseFuture<F> {
         // The timer, which has told that the time is over, is idle.
         let Shared { emitter, .. } = &*this.shared.owned();
         context::cut(|| this.state.set(State::Done));
-        emitter.emit(EventKind::TimedOut { after: this.lane.period() });
+        emitter.emit(EventKind::TimedOut { after: Duration::from_nanos(*this.after_nanos) });
         Rejection::new(emitter.name(), Reason::TimedOut)
     }
 
@@ -156,7 +157,7 @@ where
         if self.timer.is_none() {
             let this = self.as_mut().project();
             // The answer beats the deadline: the time is looked at after the call.
-            let polled = context::limited(this.lane.nanos(), Instant::FAR_FUTURE, || {
+            let polled = context::limited(*this.after_nanos, Instant::FAR_FUTURE, || {
                 this.state.poll_first(this.shared, cx)
             });
             if polled.is_ready() {
@@ -178,7 +179,7 @@ where
         let is_first = self.timer.is_none();
         let (within_nanos, deadline) = match self.deadline() {
             Some(deadline) => (u64::MAX, deadline),
-            None => (self.lane.nanos(), Instant::FAR_FUTURE),
+            None => (self.after_nanos, Instant::FAR_FUTURE),
         };
         let StateProj::Calling { inner } = self.as_mut().project().state.project() else {
             return Poll::Ready(Err(E::reject(self.reject())));

@@ -103,7 +103,7 @@ use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::slot::{Pool, Supply};
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
-use crate::time::{Clock, Instant, Lane, nanos};
+use crate::time::{Clock, Instant, nanos};
 
 /// Ends calls that take too long.
 ///
@@ -129,8 +129,6 @@ use crate::time::{Clock, Instant, Lane, nanos};
 #[derive(Clone, Debug)]
 pub struct Timeout {
     shared: Supply<Shared>,
-    /// Where calls wait. Constant for a timeout, so it is looked up when that changes only.
-    lane: Lane,
 }
 
 #[derive(Debug)]
@@ -184,7 +182,7 @@ impl Timeout {
             emitter: Emitter::new("timeout", name, environment),
             after_nanos: AtomicU64::new(nanos(after)),
         };
-        Self { shared: POOL.acquire_pooled(reuse, make).into(), lane: Lane::of(after) }
+        Self { shared: POOL.acquire_pooled(reuse, make).into() }
     }
 
     /// A layer that puts this timeout around a service.
@@ -332,20 +330,17 @@ impl Timeout {
     #[expect(clippy::inline_always, reason = "the future is built where it stays, and not moved")]
     #[inline(always)]
     fn begin<F>(&mut self, call: impl FnOnce() -> F) -> ResponseFuture<F> {
-        let is_plain = context::named_deadline() == Instant::FAR_FUTURE
-            && self.shared.after_nanos() == self.lane.nanos();
+        let is_plain = context::named_deadline() == Instant::FAR_FUTURE;
+        let after = self.shared.after_nanos();
         let call = (is_plain || self.is_in_time())
-            .then_some(|| context::limited(self.lane.nanos(), Instant::FAR_FUTURE, call));
-        ResponseFuture::begin(self.lane, call, || self.shared.lend())
+            .then_some(|| context::limited(after, Instant::FAR_FUTURE, call));
+        ResponseFuture::begin(after, call, || self.shared.lend())
     }
 
-    /// Whether the call is not too late already. Follows a reload.
+    /// Whether the call is not too late already.
     #[cold]
     #[inline(never)]
-    fn is_in_time(&mut self) -> bool {
-        if self.shared.after_nanos() != self.lane.nanos() {
-            self.lane = Lane::of(self.after());
-        }
+    fn is_in_time(&self) -> bool {
         // Only a deadline that somebody has named is compared: a lazy one began just now.
         let outer = context::named_deadline();
         outer == Instant::FAR_FUTURE || !self.shared.clock.has_passed(outer)
