@@ -36,9 +36,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::ops::Deref;
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, PerThread};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Owned};
 
 /// A shared handle to a `T`, like `Arc`.
 ///
@@ -91,9 +92,12 @@ where
     cell: &'static Cell<T>,
 }
 
+/// Its value lies where that of an `Arc` does, so that both kinds of [`Slot`] look there unasked.
+#[repr(C)]
 struct Cell<T> {
+    owned: Owned<Counts>,
     value: T,
-    counts: PerThread<Counts>,
+    shared: Counts,
 }
 
 #[derive(Default)]
@@ -235,8 +239,7 @@ impl<T> Supply<T> {
     pub(crate) fn others(&self) -> u64 {
         let sum = |word: fn(&Counts) -> &AtomicU64| {
             self.cell
-                .counts
-                .iter()
+                .counts()
                 .fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(Ordering::Relaxed)))
         };
         let all = sum(|cell| &cell.made).wrapping_sub(sum(|cell| &cell.dropped));
@@ -360,20 +363,24 @@ impl<T> Cell<T> {
     fn count_made(&self, handles: u32) {
         // Relaxed: this publishes nothing. Whoever counts it sees it through the drop of the handle
         // that it was cloned from, or through the pool's mutex.
-        self.counts.add(|counts| &counts.made, handles.into(), Ordering::Relaxed);
+        self.owned.add(&self.shared, |counts| &counts.made, handles.into(), Ordering::Relaxed);
     }
 
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     fn count_dropped(&self, handles: u32) {
         // Release pairs with the acquire in `is_free`: see the top of the file.
-        self.counts.add(|counts| &counts.dropped, handles.into(), Ordering::Release);
+        self.owned.add(&self.shared, |counts| &counts.dropped, handles.into(), Ordering::Release);
+    }
+
+    fn counts(&self) -> impl Iterator<Item = &Counts> {
+        self.owned.iter().chain(iter::once(&self.shared))
     }
 
     /// Whether no handle is left. Only the pool may ask, under its mutex.
     fn is_free(&self) -> bool {
         let sum = |word: fn(&Counts) -> &AtomicU64, order| {
-            self.counts.iter().fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(order)))
+            self.counts().fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(order)))
         };
         // The order of these two lines, and acquire, make it right: see the top of the file.
         let dropped = sum(|cell| &cell.dropped, Ordering::Acquire);
@@ -416,7 +423,8 @@ impl<T> Pool<T> {
             }
             self.slots.lock().free.push_back(cell);
         }
-        let cell = Cell { value: make(), counts: PerThread::new(Counts::default) };
+        let cell =
+            Cell { owned: Owned::new(Counts::default), value: make(), shared: Counts::default() };
         self.give_out(Box::leak(Box::new(cell)))
     }
 

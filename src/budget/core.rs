@@ -21,7 +21,7 @@
 //! 4. An entry that was written late holds calls of its own tick. Calls may thus leave the window
 //!    early, never late: the budget errs on the careful side.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering, PerThread};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, Own, PerThread};
 use crate::time::Instant;
 
 /// What a [`Core`] allows, checked.
@@ -121,11 +121,25 @@ impl Core {
     /// each finds a new tick, and at every 16th when many calls fall into one.
     #[inline]
     pub(super) fn deposit(&self, now: impl FnOnce() -> Instant) {
-        let own = self.calls.own();
+        match self.calls.known() {
+            Some(own) => self.deposit_in(&own, now),
+            None => self.deposit_slowly(now),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn deposit_slowly(&self, now: impl FnOnce() -> Instant) {
+        self.deposit_in(&self.calls.own(), now);
+    }
+
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    fn deposit_in(&self, own: &Own<'_, Calls>, now: impl FnOnce() -> Instant) {
         // Relaxed: the count publishes nothing.
         let made = own.add(|cell| &cell.made, 1, Ordering::Relaxed);
         if made >= own.look_at.load(Ordering::Relaxed) {
-            self.look(&own, made, now);
+            self.look(own, made, now);
         }
     }
 

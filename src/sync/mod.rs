@@ -11,9 +11,9 @@ mod per_thread;
 mod waiting;
 
 pub(crate) use mutex::Mutex;
-#[cfg(test)]
+#[cfg(all(test, not(seawall_loom)))]
 pub(crate) use per_thread::owned_cells;
-pub(crate) use per_thread::{PerThread, own_last};
+pub(crate) use per_thread::{Own, Owned, PerThread, own_last};
 pub(crate) use waiting::Waiting;
 
 #[cfg(not(all(test, seawall_loom)))]

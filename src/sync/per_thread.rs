@@ -23,9 +23,12 @@ use super::{AtomicU64, Ordering};
 ///
 /// The own cells are 64 bytes apart or more. The shared one lies in the value itself.
 pub(crate) struct PerThread<T> {
-    owned: Box<[Line<T>]>,
+    owned: Owned<T>,
     shared: T,
 }
+
+/// The own cells of a [`PerThread`], apart from the shared one: two words.
+pub(crate) struct Owned<T>(Box<[Line<T>]>);
 
 /// Keeps the cells of two threads out of one cache line.
 #[repr(align(64))]
@@ -41,13 +44,12 @@ pub(crate) struct Own<'a, T> {
 impl<T> PerThread<T> {
     /// Makes [`owned_cells`] cells and the shared one.
     pub(crate) fn new(make: impl Fn() -> T) -> Self {
-        let owned = iter::repeat_with(|| Line(make())).take(owned_cells()).collect();
-        Self { owned, shared: make() }
+        Self { owned: Owned::new(&make), shared: make() }
     }
 
     /// Makes the shared cell only, for objects that there are very many of. It takes no heap.
     pub(crate) fn single(cell: T) -> Self {
-        Self { owned: Box::default(), shared: cell }
+        Self { owned: Owned(Box::default()), shared: cell }
     }
 
     /// Adds `n`, wrapping, to a word of the running thread's cell.
@@ -57,60 +59,101 @@ impl<T> PerThread<T> {
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     pub(crate) fn add(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
-        match self.owned.get(number::current()) {
-            Some(line) => {
-                Own { cell: &line.0, exclusive: true }.add(word, n, order);
+        self.owned.add(&self.shared, word, n, order);
+    }
+
+    /// The cell that the running thread is to write to.
+    #[inline]
+    pub(crate) fn own(&self) -> Own<'_, T> {
+        self.known().unwrap_or_else(|| self.owned.own_slowly(&self.shared))
+    }
+
+    /// The same, if it is the thread's alone and the thread has asked before: what most callers get,
+    /// who can go another way for the rest.
+    #[inline]
+    pub(crate) fn known(&self) -> Option<Own<'_, T>> {
+        self.owned.known()
+    }
+
+    /// Where [`own`](Self::own) is, as an index for [`get`](Self::get).
+    pub(crate) fn own_index(&self) -> usize {
+        let known = number::current();
+        let number = if known < self.owned.0.len() { known } else { number::assign() };
+        number.min(self.owned.0.len())
+    }
+
+    /// The cell at `index`: those of threads first, then the shared one, which every index beyond
+    /// them means too.
+    pub(crate) fn get(&self, index: usize) -> &T {
+        self.owned.0.get(index).map_or(&self.shared, |line| &line.0)
+    }
+
+    /// All cells, the shared one last.
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.owned.iter().chain(iter::once(&self.shared))
+    }
+}
+
+impl<T> Owned<T> {
+    /// Makes [`owned_cells`] cells.
+    pub(crate) fn new(make: impl Fn() -> T) -> Self {
+        Self(iter::repeat_with(|| Line(make())).take(owned_cells()).collect())
+    }
+
+    /// Adds `n`, wrapping, to a word of the running thread's cell, or of `shared` if it has none.
+    ///
+    /// As [`Own::add`], for those who want nothing else of the cell: a thread that owns one needs no
+    /// more than a handful of instructions, which the caller gets inlined.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    pub(crate) fn add(
+        &self,
+        shared: &T,
+        word: impl FnOnce(&T) -> &AtomicU64,
+        n: u64,
+        order: Ordering,
+    ) {
+        match self.known() {
+            Some(own) => {
+                own.add(word, n, order);
             }
-            None => self.add_slowly(word, n, order),
+            None => self.add_slowly(shared, word, n, order),
         }
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|line| &line.0)
+    }
+
+    #[inline]
+    fn known(&self) -> Option<Own<'_, T>> {
+        self.0.get(number::current()).map(|line| Own { cell: &line.0, exclusive: true })
     }
 
     /// Does not panic: see [`assign`](number::assign) for why it says so.
     #[expect(improper_ctypes_definitions, reason = "it is not for C")]
     #[cold]
     #[inline(never)]
-    extern "C" fn add_slowly(&self, word: impl FnOnce(&T) -> &AtomicU64, n: u64, order: Ordering) {
-        self.own_slowly().add(word, n, order);
-    }
-
-    /// The cell that the running thread is to write to.
-    #[inline]
-    pub(crate) fn own(&self) -> Own<'_, T> {
-        match self.owned.get(number::current()) {
-            Some(line) => Own { cell: &line.0, exclusive: true },
-            None => self.own_slowly(),
-        }
-    }
-
-    /// Where [`own`](Self::own) is, as an index for [`get`](Self::get).
-    pub(crate) fn own_index(&self) -> usize {
-        let known = number::current();
-        let number = if known < self.owned.len() { known } else { number::assign() };
-        number.min(self.owned.len())
-    }
-
-    /// The cell at `index`: those of threads first, then the shared one, which every index beyond
-    /// them means too.
-    pub(crate) fn get(&self, index: usize) -> &T {
-        self.owned.get(index).map_or(&self.shared, |line| &line.0)
-    }
-
-    /// All cells, the shared one last.
-    #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.owned.iter().map(|line| &line.0).chain(iter::once(&self.shared))
+    extern "C" fn add_slowly(
+        &self,
+        shared: &T,
+        word: impl FnOnce(&T) -> &AtomicU64,
+        n: u64,
+        order: Ordering,
+    ) {
+        self.own_slowly(shared).add(word, n, order);
     }
 
     #[cold]
     #[inline(never)]
-    fn own_slowly(&self) -> Own<'_, T> {
-        if self.owned.is_empty() {
-            return Own { cell: &self.shared, exclusive: false };
+    fn own_slowly<'a>(&'a self, shared: &'a T) -> Own<'a, T> {
+        if self.0.is_empty() {
+            return Own { cell: shared, exclusive: false };
         }
-        match self.owned.get(number::assign()) {
-            Some(line) => Own { cell: &line.0, exclusive: true },
-            None => Own { cell: &self.shared, exclusive: false },
-        }
+        number::assign();
+        self.known().unwrap_or(Own { cell: shared, exclusive: false })
     }
 }
 
@@ -491,7 +534,7 @@ mod loom_tests {
     }
 
     fn cells(owned: usize) -> PerThread<AtomicU64> {
-        let owned = iter::repeat_with(|| Line(AtomicU64::new(0))).take(owned).collect();
+        let owned = Owned(iter::repeat_with(|| Line(AtomicU64::new(0))).take(owned).collect());
         PerThread { owned, shared: AtomicU64::new(0) }
     }
 
