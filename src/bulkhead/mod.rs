@@ -73,6 +73,7 @@ mod place;
 mod room;
 
 use std::future::Future;
+use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -541,8 +542,12 @@ impl crate::gate::Permit for Permit {
     #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
     #[inline(always)]
     fn complete_in_place(permit: &mut Option<Self>, _: Outcome) {
-        if let Some(permit) = permit {
-            permit.leave();
+        let Some(Self { shared }) = permit else { return };
+        let shared = shared.take();
+        // So that nobody looks into it any more.
+        mem::forget(permit.take());
+        if let Some(shared) = shared {
+            shared.room.exit();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A call that was let in.
 
+use std::mem;
 use std::thread;
 
 use super::core::Ticket;
@@ -54,10 +55,7 @@ impl Permit {
     #[inline(always)]
     fn spend(&mut self, outcome: Outcome) {
         if let Some(shared) = self.shared.take() {
-            let Shared { core, family } = &*shared;
-            if !core.exit_plainly(self.ticket, outcome, &**family) {
-                shared.exit_slowly(self.ticket, outcome);
-            }
+            shared.exit(self.ticket, outcome);
         }
     }
 
@@ -68,7 +66,7 @@ impl Permit {
         let Shared { family, .. } = &*shared;
         let is_failure = thread::panicking() || context::is_cut() || self.ticket.is_slow(&**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
-        shared.exit_slowly(self.ticket, outcome);
+        shared.exit(self.ticket, outcome);
     }
 }
 
@@ -86,11 +84,16 @@ impl gate::Permit for Permit {
         self.spend(outcome);
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call would move the permit through memory")]
+    #[inline(always)]
     fn complete_in_place(permit: &mut Option<Self>, outcome: Outcome) {
         // Taken out, the permit would be moved, which costs more than to write that it is spent.
-        if let Some(permit) = permit {
-            permit.spend(outcome);
+        let Some(Self { shared, ticket }) = permit else { return };
+        let (shared, ticket) = (shared.take(), *ticket);
+        // So that nobody looks into it any more.
+        mem::forget(permit.take());
+        if let Some(shared) = shared {
+            shared.exit(ticket, outcome);
         }
     }
 }

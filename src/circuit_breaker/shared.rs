@@ -112,9 +112,18 @@ impl Shared {
         }
     }
 
+    /// Ends a call.
+    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
+    #[inline(always)]
+    pub(super) fn exit(&self, ticket: Ticket, outcome: Outcome) {
+        if !self.core.exit_plainly(ticket, outcome, &*self.family) {
+            self.exit_slowly(ticket, outcome);
+        }
+    }
+
     /// Ends a call that may have changed something, and tells of it.
     #[inline(never)]
-    pub(super) fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
+    fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
         let Exited { moved, paused } = self.core.exit_slowly(ticket, outcome, &*self.family);
         self.tell(moved);
         if let Some(wait) = paused {
