@@ -101,10 +101,7 @@ impl<T> Owned<T> {
         Self(iter::repeat_with(|| Line(make())).take(owned_cells()).collect())
     }
 
-    /// Adds `n`, wrapping, to a word of the running thread's cell, or of `shared` if it has none.
-    ///
-    /// As [`Own::add`], for those who want nothing else of the cell: a thread that owns one needs no
-    /// more than a handful of instructions, which the caller gets inlined.
+    /// As [`PerThread::add`], for who keeps the shared cell elsewhere.
     #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
     #[inline(always)]
     pub(crate) fn add(

@@ -21,6 +21,10 @@
 //! another timer lowered it to in this round, and that timer unparks the driver, for one more
 //! round. An unpark that comes before the park makes the park return at once. The locks order
 //! everything, so `until` itself is relaxed.
+//!
+//! The same holds of a queue that is new: it can be found once it is on the list of lanes, which the
+//! driver goes through under a lock. Either the driver takes that lock afterwards, and sees the
+//! queue; or before, and its store of the far future happens before the queue is found.
 
 use std::sync::{LazyLock, OnceLock};
 use std::task::Waker;
