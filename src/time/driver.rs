@@ -22,9 +22,10 @@
 //! round. An unpark that comes before the park makes the park return at once. The locks order
 //! everything, so `until` itself is relaxed.
 //!
-//! The same holds of a queue that is new: it can be found once it is on the list of lanes, which the
-//! driver goes through under a lock. Either the driver takes that lock afterwards, and sees the
-//! queue; or before, and its store of the far future happens before the queue is found.
+//! The same holds of a queue that is new: it can be found from when it is put on the list of lanes,
+//! under the lock under which the driver goes through them. Either the driver takes that lock
+//! afterwards, and sees the queue; or before, and its store of the far future happens before the
+//! queue is found.
 
 use std::sync::{LazyLock, OnceLock};
 use std::task::Waker;
