@@ -195,6 +195,7 @@ impl<'a> Iterator for Split<'a> {
 /// More are not looked at.
 const MAX_RANGES: usize = 32;
 
+/// Asks with these lines, and with each offer by itself: who asks for one thing only gets it.
 #[cfg(fuzzing)]
 pub fn check(lines: &[Vec<u8>]) {
     let mut headers = HeaderMap::new();
