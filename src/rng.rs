@@ -83,7 +83,9 @@ fn entropy() -> u64 {
     SysRng.try_next_u64().unwrap_or_else(|_| RandomState::new().hash_one(STEP))
 }
 
-fn mix(count: u64) -> u64 {
+/// Stirs the bits of `count`: each of them moves about half of the result's.
+#[inline]
+pub(crate) fn mix(count: u64) -> u64 {
     let count = (count ^ (count >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let count = (count ^ (count >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     count ^ (count >> 31)

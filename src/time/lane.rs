@@ -9,6 +9,7 @@ use super::fifo::{Fifo, Key};
 use super::instant::Instant;
 use super::queue::Expired;
 use super::system;
+use crate::rng::mix;
 use crate::sync::{Mutex, PerThread};
 
 /// The timers that wait for one length of time, in a queue for each thread.
@@ -94,11 +95,11 @@ impl Lanes {
     }
 }
 
-/// Where in the table the search for a length begins: Fibonacci hashing (Knuth, volume 3, 6.4).
+/// Where in the table the search for a length begins. Lengths are multiples of round numbers, whose
+/// bits must all be stirred.
 #[inline]
 fn place(nanos: u64) -> usize {
-    let hash = nanos.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (hash >> (u64::BITS - TABLE_BITS)) as usize
+    (mix(nanos) % (1 << TABLE_BITS)) as usize
 }
 
 /// The most lanes. Each takes a queue per thread.
@@ -195,6 +196,29 @@ mod tests {
             let lane = lanes.of(nanos, driver).unwrap();
             assert_eq!(lane.nanos, nanos);
             assert!(std::ptr::eq(lane, lanes.of(nanos, driver).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_search_is_short_and_takes_no_lock() {
+        for unit in [1_000_000, 1_000_000_000, 60_000_000_000] {
+            let (lanes, driver) = (Lanes::new(), driver());
+            for nanos in (1..=LANES as u64).map(|n| n * unit) {
+                lanes.of(nanos, driver).unwrap();
+            }
+            assert!(lanes.of(1, driver).is_none());
+
+            // Who takes this lock again waits for ever.
+            let _held = lanes.list.lock();
+            assert!(lanes.of(1, driver).is_none());
+            let steps = (1..=LANES as u64).map(|n| {
+                let lane = lanes.of(n * unit, driver).unwrap();
+                let is_here =
+                    |it: &OnceLock<&Lane>| it.get().is_some_and(|it| it.nanos == lane.nanos);
+                let here = lanes.table.iter().position(is_here).unwrap();
+                (here + lanes.table.len() - place(n * unit)) % lanes.table.len()
+            });
+            assert!(steps.max().unwrap() < 16);
         }
     }
 
