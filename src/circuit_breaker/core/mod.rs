@@ -17,6 +17,9 @@
 //!
 //! By hand, any of them becomes `Isolated`, `ForcedClosed`, `MetricsOnly`, or `Closed` again.
 
+mod call;
+mod enter;
+mod exit;
 #[cfg(any(test, fuzzing))]
 pub(super) mod model;
 mod settings;
@@ -26,14 +29,15 @@ mod word;
 
 use std::time::Duration;
 
+pub(super) use call::{Entered, Exited, Move, Shut, Ticket, View};
 pub(super) use settings::{MILLION, OFF, Params, Settings};
-use word::{CLOSED_END, PAYLOAD, PAYLOAD_BITS, Phase, Word, generation_of};
+use word::{CLOSED_END, Phase, Word};
 pub(super) use word::{MAX_IN_A_ROW, MAX_PLACES};
 
 use super::State;
 use crate::outcome::Outcome;
 use crate::sync::{AtomicU64, Ordering};
-use crate::time::{Instant, nanos};
+use crate::time::Instant;
 use crate::window::{Span, Tally, Window};
 
 /// What a core asks of its surroundings, and only when it needs it.
@@ -69,106 +73,6 @@ pub(super) struct Core {
     /// How often the circuit has opened again since it was last closed.
     reopened: AtomicU64,
     window: Window,
-}
-
-/// An admitted call. It must come back through [`Core::exit`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Ticket {
-    /// The state that admitted the call, without payload. When the breaker is in another term, the
-    /// outcome is old news.
-    term: u64,
-    /// When the call was first pending and counted as running; [`OFF`] if it was not.
-    started_nanos: u64,
-}
-
-/// A call was let in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entered {
-    pub(super) ticket: Ticket,
-    pub(super) moved: Option<Move>,
-}
-
-/// What the end of a call has changed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Exited {
-    pub(super) moved: Option<Move>,
-    /// The service asked all callers to wait so long.
-    pub(super) paused: Option<Duration>,
-}
-
-/// A change of state, told to the thread whose swap made it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Move {
-    pub(super) from: State,
-    pub(super) to: State,
-}
-
-/// No call is let in. Two words, which travel in registers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Shut {
-    /// How long that surely lasts; [`OFF`] when nobody knows.
-    pub(super) rest_nanos: u64,
-    /// Whether the service asked for it, and not its failures.
-    pub(super) is_pause: bool,
-}
-
-/// What there is to see.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct View {
-    pub(super) state: State,
-    pub(super) since: Instant,
-    pub(super) tally: Tally,
-    /// Calls that still run and are slow by now.
-    pub(super) running_slow: u64,
-    pub(super) shut: Option<Shut>,
-}
-
-/// Steps of the way back to full traffic.
-const STEPS: u64 = 8;
-
-/// A whole call, in the units of [`Phase::Recovering`].
-const WHOLE: u64 = 1 << 20;
-
-/// No wait is as long as this, and the payload of an open word tells all that are shorter.
-const ERA: u64 = 3 * 24 * 3600 * 1_000_000_000;
-
-/// No coarse clock is as coarse as this; so most need not ask how coarse it is.
-const LONGEST_TICK: u64 = 1_000_000_000;
-
-impl Shut {
-    pub(super) const UNTIL_FURTHER_NOTICE: Self = Self { rest_nanos: OFF, is_pause: false };
-
-    /// How long that surely lasts, if anybody knows.
-    #[inline]
-    pub(super) fn retry_after(self) -> Option<Duration> {
-        (self.rest_nanos != OFF).then(|| Duration::from_nanos(self.rest_nanos))
-    }
-}
-
-impl Ticket {
-    /// Stands for a call that has ended.
-    pub(super) const SPENT: Self = Self { term: OFF, started_nanos: OFF };
-
-    #[inline]
-    pub(super) fn is_spent(self) -> bool {
-        self.term == OFF
-    }
-
-    /// Whether the call has run for longer than it may, to the coarse reading.
-    pub(super) fn is_slow(self, outside: &impl Outside) -> bool {
-        self.started_nanos != OFF
-            && outside.coarse().as_nanos().saturating_sub(self.started_nanos)
-                > outside.settings().slow_nanos()
-    }
-
-    #[inline]
-    fn of(word: u64) -> Self {
-        Self { term: word & !PAYLOAD, started_nanos: OFF }
-    }
-
-    fn is_of(self, word: Word) -> bool {
-        generation_of(self.term) == word.generation
-    }
 }
 
 impl Core {
@@ -217,15 +121,6 @@ impl Core {
         // Acquire as in `load`; the same instruction on most processors.
         let word = self.word.load(Ordering::Acquire);
         if self.is_wide_open(word) { None } else { self.peek_slowly(word, outside) }
-    }
-
-    #[inline(never)]
-    fn peek_slowly(&self, word: u64, outside: &impl Outside) -> Option<Shut> {
-        // An outage has as many calls as the good times.
-        match Word::unpack(word).phase {
-            Phase::Open { until_micros } => self.rest_of_open(until_micros, outside),
-            _ => self.look(outside),
-        }
     }
 
     /// Notes that a call did not end at once. Returns the state that this moved the breaker to, for
@@ -321,297 +216,6 @@ impl Core {
         before.moved_to(after)
     }
 
-    /// Asks to start a call, whatever follows.
-    #[inline(never)]
-    pub(super) fn enter_slowly(&self, outside: &impl Outside) -> Result<Entered, Shut> {
-        self.end_pause(outside);
-        let (before, after, shut) = self.update(outside, |word| self.admit(word, outside));
-        match shut {
-            None => Ok(Entered {
-                ticket: Ticket::of(after.pack()),
-                moved: self.announce(before, after),
-            }),
-            Some(shut) => Err(shut),
-        }
-    }
-
-    #[inline(never)]
-    fn look(&self, outside: &impl Outside) -> Option<Shut> {
-        match self.load().phase {
-            Phase::Open { until_micros } => self.rest_of_open(until_micros, outside),
-            Phase::Isolated => Some(Shut::UNTIL_FURTHER_NOTICE),
-            Phase::ForcedClosed | Phase::MetricsOnly => None,
-            // Whoever comes next may be one of the share that is let in.
-            Phase::Closed { .. } | Phase::Recovering { .. } => self.paused(outside),
-            Phase::HalfOpen { admitted, .. } => self.paused(outside).or_else(|| {
-                let is_full = admitted >= outside.settings().probes() && !self.is_lapsed(outside);
-                is_full.then_some(Shut::UNTIL_FURTHER_NOTICE)
-            }),
-        }
-    }
-
-    /// Ends a call, whatever follows.
-    #[inline(never)]
-    pub(super) fn exit_slowly(
-        &self,
-        ticket: Ticket,
-        outcome: Outcome,
-        outside: &impl Outside,
-    ) -> Exited {
-        let paused = match outcome {
-            Outcome::Overload { retry_after: Some(wait) } => self.pause(wait, outside),
-            Outcome::Overload { retry_after: None }
-            | Outcome::Neutral
-            | Outcome::Permanent
-            | Outcome::Success
-            | Outcome::Transient => None,
-        };
-        let word = self.load();
-        if !ticket.is_of(word) {
-            // Nor is it counted out: what ran when the term ended was written off.
-            return Exited { moved: None, paused };
-        }
-        let is_slow = ticket.is_slow(outside);
-        if ticket.started_nanos != OFF {
-            self.window.finish(Instant::from_nanos(ticket.started_nanos));
-        }
-        let failed = match outcome {
-            Outcome::Transient => Some(true),
-            Outcome::Permanent | Outcome::Success => Some(false),
-            Outcome::Neutral | Outcome::Overload { .. } => None,
-        };
-        let moved = match (word.phase, failed) {
-            (
-                Phase::Closed { .. } | Phase::Recovering { .. } | Phase::MetricsOnly,
-                Some(failed),
-            ) => self.count(ticket, failed, is_slow, outside),
-            (Phase::HalfOpen { .. }, failed) => {
-                // A service that answers, but as slowly as it may not, is not well.
-                let is_too_slow = is_slow && outside.settings().slow_ppm() != OFF;
-                self.probed(ticket, failed.map(|failed| failed || is_too_slow), outside)
-            }
-            _ => None,
-        };
-        Exited { moved, paused }
-    }
-
-    /// The word after one more call was let in, or why it was not.
-    fn admit(&self, word: Word, outside: &impl Outside) -> (Word, Option<Shut>) {
-        let first_probe = || word.advance(Phase::HalfOpen { admitted: 1, passed: 0 });
-        let pause = match word.phase {
-            Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Recovering { .. } => {
-                self.paused(outside)
-            }
-            Phase::ForcedClosed | Phase::Isolated | Phase::MetricsOnly | Phase::Open { .. } => None,
-        };
-        if pause.is_some() {
-            return (word, pause);
-        }
-        match word.phase {
-            Phase::Closed { .. } | Phase::ForcedClosed | Phase::MetricsOnly => (word, None),
-            Phase::Open { until_micros } => match self.rest_of_open(until_micros, outside) {
-                None => (first_probe(), None),
-                shut => (word, shut),
-            },
-            Phase::HalfOpen { admitted, passed } if admitted < outside.settings().probes() => {
-                (word.stay(Phase::HalfOpen { admitted: admitted + 1, passed }), None)
-            }
-            // Whoever still has a place is given up.
-            Phase::HalfOpen { .. } if self.is_lapsed(outside) => (first_probe(), None),
-            Phase::HalfOpen { .. } | Phase::Isolated => (word, Some(Shut::UNTIL_FURTHER_NOTICE)),
-            Phase::Recovering { credit } => match self.share(outside) {
-                None => (word.stay(Phase::Closed { failures: 0 }), None),
-                Some(share) if credit + share >= WHOLE => {
-                    (word.stay(Phase::Recovering { credit: credit + share - WHOLE }), None)
-                }
-                Some(share) => (
-                    word.stay(Phase::Recovering { credit: credit + share }),
-                    Some(Shut::UNTIL_FURTHER_NOTICE),
-                ),
-            },
-        }
-    }
-
-    /// Whether the places of the half-open state are no longer lent.
-    fn is_lapsed(&self, outside: &impl Outside) -> bool {
-        let end = self.since() + Duration::from_nanos(outside.settings().probe_lease_nanos());
-        outside.around(end) >= end
-    }
-
-    /// The share of calls that the ramp lets in now; none when it is over.
-    fn share(&self, outside: &impl Outside) -> Option<u64> {
-        let ramp = outside.settings().ramp_nanos();
-        let since = self.since();
-        let passed = nanos(outside.around(since + Duration::from_nanos(ramp)).since(since));
-        if passed >= ramp {
-            return None;
-        }
-        // Below STEPS, as `passed` is below `ramp`.
-        let step = passed.saturating_mul(STEPS) / ramp;
-        Some((step + 1) * WHOLE / STEPS)
-    }
-
-    /// How long an open circuit stays so; none when its time is over.
-    #[inline]
-    fn rest_of_open(&self, until_micros: u64, outside: &impl Outside) -> Option<Shut> {
-        let rest = |now: Instant| {
-            let shift = u64::BITS - PAYLOAD_BITS;
-            let micros = now.as_nanos() / 1_000;
-            // The difference modulo 2^40, with its sign.
-            let ahead = (until_micros.wrapping_sub(micros) << shift).cast_signed() >> shift;
-            if ahead <= 0 || now.as_nanos().saturating_sub(self.since().as_nanos()) >= ERA {
-                return 0;
-            }
-            // `ahead` counts from the start of this microsecond, and is one at least.
-            ahead.cast_unsigned() * 1_000 - now.as_nanos() % 1_000
-        };
-        // Most look well before the end, and a coarse reading does for them.
-        let mut left = rest(outside.coarse());
-        if left <= LONGEST_TICK && left != 0 && left <= nanos(outside.tick()) {
-            left = rest(outside.now());
-        }
-        // A pause that began later may last longer.
-        let paused = self.paused(outside).map_or(0, |shut| shut.rest_nanos);
-        let left = left.max(paused);
-        (left != 0).then_some(Shut { rest_nanos: left, is_pause: false })
-    }
-
-    /// Counts a call in the window, and in the row of failures.
-    fn count(
-        &self,
-        ticket: Ticket,
-        failed: bool,
-        slow: bool,
-        outside: &impl Outside,
-    ) -> Option<Move> {
-        let now = outside.coarse();
-        let is_due = self.window.record(failed, slow, || now);
-        let limit = outside.settings().consecutive_failures();
-        if limit != OFF {
-            let (_, after, ()) = self.update(outside, |word| {
-                let phase = match word.phase {
-                    Phase::Closed { failures } if ticket.is_of(word) => {
-                        let failures = if failed { (failures + 1).min(limit) } else { 0 };
-                        Phase::Closed { failures }
-                    }
-                    other => other,
-                };
-                (word.stay(phase), ())
-            });
-            if matches!(after.phase, Phase::Closed { failures } if failures >= limit) {
-                return self.trip(ticket, outside);
-            }
-        }
-        if failed || slow || is_due { self.evaluate(ticket, now, outside) } else { None }
-    }
-
-    /// Opens the circuit if what the window holds says so.
-    #[cold]
-    fn evaluate(&self, ticket: Ticket, now: Instant, outside: &impl Outside) -> Option<Move> {
-        let settings = outside.settings();
-        let min_calls = match self.load().phase {
-            Phase::Closed { .. } => settings.min_calls(),
-            // A service that has just come back gets no credit: as few calls as a verdict on its
-            // recovery took send it back.
-            Phase::Recovering { .. } => settings.min_calls().min(settings.probes()),
-            _ => return None,
-        };
-        let tally = self.window.tally(now)?;
-        let reaches = |part: u64, calls: u64, ppm: u64| {
-            ppm != OFF && calls >= min_calls && part * MILLION >= calls.saturating_mul(ppm)
-        };
-        let is_tripped = reaches(tally.failed, tally.calls, settings.failure_ppm())
-            || reaches(tally.recent_failed, tally.recent_calls, settings.recent_failure_ppm())
-            || settings.slow_ppm() != OFF && {
-                let running = self.window.running_for(settings.slow_nanos(), now);
-                reaches(tally.slow + running, tally.calls + running, settings.slow_ppm())
-            };
-        if is_tripped { self.trip(ticket, outside) } else { None }
-    }
-
-    /// Opens the circuit, if it is in the term of `ticket` and not open.
-    #[cold]
-    fn trip(&self, ticket: Ticket, outside: &impl Outside) -> Option<Move> {
-        let chance = outside.chance();
-        let (before, after, ()) = self.update(outside, |word| match word.phase {
-            Phase::Closed { .. } | Phase::HalfOpen { .. } | Phase::Recovering { .. }
-                if ticket.is_of(word) =>
-            {
-                let reopened = match word.phase {
-                    Phase::Closed { .. } => 0,
-                    _ => self.reopened.load(Ordering::Relaxed) + 1,
-                };
-                let until = outside.now() + open_time(outside.settings(), reopened, chance);
-                let until = until.as_nanos().max(self.paused_until.load(Ordering::Relaxed));
-                (word.advance(Phase::Open { until_micros: until.div_ceil(1_000) & PAYLOAD }), ())
-            }
-            _ => (word, ()),
-        });
-        self.announce(before, after)
-    }
-
-    /// Takes the answer of a probe: failed, passed, or none of both.
-    fn probed(&self, ticket: Ticket, failed: Option<bool>, outside: &impl Outside) -> Option<Move> {
-        if failed == Some(true) {
-            return self.trip(ticket, outside);
-        }
-        let (before, after, ()) = self.update(outside, |word| {
-            let Phase::HalfOpen { admitted, passed } = word.phase else { return (word, ()) };
-            if !ticket.is_of(word) {
-                return (word, ());
-            }
-            if failed.is_none() {
-                let admitted = admitted.saturating_sub(1);
-                return (word.stay(Phase::HalfOpen { admitted, passed }), ());
-            }
-            let passed = passed + 1;
-            if passed < outside.settings().probes() {
-                return (word.stay(Phase::HalfOpen { admitted, passed }), ());
-            }
-            // Before the new term is seen by anyone. A thread that is overtaken here clears what
-            // others have just begun to count, which makes the breaker slower to open, once.
-            self.window.clear(outside.coarse());
-            let phase = if outside.settings().ramp_nanos() == 0 {
-                Phase::Closed { failures: 0 }
-            } else {
-                // The first call is let in.
-                Phase::Recovering { credit: WHOLE - WHOLE / STEPS }
-            };
-            (word.advance(phase), ())
-        });
-        self.announce(before, after)
-    }
-
-    /// Holds all calls back for `wait`, if that is longer than what they wait for now.
-    #[cold]
-    fn pause(&self, wait: Duration, outside: &impl Outside) -> Option<Duration> {
-        let wait = wait.min(Duration::from_nanos(outside.settings().max_pause_nanos()));
-        if wait.is_zero() {
-            return None;
-        }
-        let until = (outside.now() + wait).as_nanos();
-        // Relaxed: the pause publishes nothing.
-        let before = self.paused_until.fetch_max(until, Ordering::Relaxed);
-        (before < until).then_some(wait)
-    }
-
-    /// Whether the service has asked all callers to wait.
-    #[inline]
-    fn paused(&self, outside: &impl Outside) -> Option<Shut> {
-        let paused = self.paused_until.load(Ordering::Relaxed);
-        if paused == 0 { None } else { rest_of_pause(Instant::from_nanos(paused), outside) }
-    }
-
-    /// Makes room on the fast path again.
-    fn end_pause(&self, outside: &impl Outside) {
-        let paused = self.paused_until.load(Ordering::Relaxed);
-        if paused != 0 && self.paused(outside).is_none() {
-            // One that began meanwhile stays. Relaxed: nothing is published.
-            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            _ = self.paused_until.compare_exchange(paused, 0, success, failure);
-        }
-    }
-
     /// Applies `step` until it holds. Returns the words before and after it, and what it returned.
     fn update<R>(
         &self,
@@ -697,24 +301,4 @@ impl Phase {
             Self::Recovering { .. } => State::Recovering,
         }
     }
-}
-
-/// How long calls are held back until then, if they are.
-#[inline(never)]
-fn rest_of_pause(until: Instant, outside: &impl Outside) -> Option<Shut> {
-    let now = outside.around(until);
-    (now < until).then(|| Shut { rest_nanos: nanos(until.since(now)), is_pause: true })
-}
-
-/// The time to stay open: doubled for each failed recovery up to the longest, less a random part.
-fn open_time(settings: &Settings, reopened: u64, chance: u64) -> Duration {
-    let doubled = u32::try_from(reopened)
-        .ok()
-        .and_then(|doublings| 1_u64.checked_shl(doublings))
-        .unwrap_or(u64::MAX);
-    let longest = settings.max_open_nanos().max(settings.open_nanos());
-    let full = settings.open_nanos().saturating_mul(doubled).min(longest);
-    let most_off = u128::from(full) * u128::from(settings.jitter_ppm()) / u128::from(MILLION);
-    let off = (most_off * u128::from(chance)) >> 64;
-    Duration::from_nanos(full - u64::try_from(off).unwrap_or(full))
 }

@@ -5,7 +5,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::{Core, MILLION, OFF, Outside, Params, STEPS, Settings, Shut, State, Ticket, open_time};
+use super::enter::STEPS;
+use super::exit::open_time;
+use super::{Core, MILLION, OFF, Outside, Params, Settings, Shut, State, Ticket};
 use crate::outcome::Outcome;
 use crate::time::{Instant, nanos};
 use crate::window::{RECENT, Span, TICKS, Tally, Window};

@@ -70,8 +70,8 @@ mod sequential {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use super::super::exit::open_time;
     use super::super::model::check;
-    use super::super::open_time;
     use super::*;
     use crate::circuit_breaker::State;
     use crate::circuit_breaker::core::Shut;
