@@ -34,12 +34,17 @@
 //! made, it holds. To the above they are handles like any other, cloned from its own; those that
 //! it has left are dropped with it.
 
-use std::collections::VecDeque;
+mod pool;
+mod supply;
+
 use std::fmt;
 use std::iter;
 use std::ops::Deref;
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Owned};
+pub(crate) use pool::Pool;
+pub(crate) use supply::{Lent, Supply};
+
+use crate::sync::{Arc, AtomicU64, Ordering, Owned};
 
 /// A shared handle to a `T`, like `Arc`.
 ///
@@ -69,29 +74,6 @@ where
     cell: &'static Cell<T>,
 }
 
-/// A handle with many more in stock, for who hands them out one after the other: that is a
-/// subtraction.
-pub(crate) struct Supply<T>
-where
-    T: 'static,
-{
-    cell: &'static Cell<T>,
-    /// Handles that are made and not handed out, beside its own.
-    left: u32,
-}
-
-/// A handle from a [`Supply`], to be [given back](Self::give_back) by hand.
-///
-/// It has no drop glue, which would come with every way out of a function, and keep it from being
-/// inlined. One that is lost is safe: it holds its slot for ever.
-#[must_use = "lost, it holds its slot for ever"]
-pub(crate) struct Lent<T>
-where
-    T: 'static,
-{
-    cell: &'static Cell<T>,
-}
-
 /// Its value lies where that of an `Arc` does, so that both kinds of [`Slot`] look there unasked.
 #[repr(C)]
 struct Cell<T> {
@@ -105,31 +87,6 @@ struct Counts {
     /// Handles made, by clone or by the pool.
     made: AtomicU64,
     dropped: AtomicU64,
-}
-
-/// Slots of one type, to be used again.
-///
-/// There are never more slots than twice the most that were in use at a time, and a few: memory is
-/// not given back, and does not grow.
-pub(crate) struct Pool<T>
-where
-    T: 'static,
-{
-    slots: Mutex<Slots<T>>,
-}
-
-struct Slots<T>
-where
-    T: 'static,
-{
-    /// Given out, when the last sweep passed.
-    used: Vec<&'static Cell<T>>,
-    /// Without a handle.
-    free: VecDeque<&'static Cell<T>>,
-    /// Slots taken since the last sweep.
-    taken: usize,
-    /// Slots that were in use after it.
-    survivors: usize,
 }
 
 impl<T> Slot<T> {
@@ -206,120 +163,6 @@ impl<T> Deref for Pooled<T> {
     }
 }
 
-impl<T> Supply<T> {
-    /// Only for who holds a handle meanwhile.
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
-    #[inline(always)]
-    fn of(cell: &'static Cell<T>) -> Self {
-        cell.count_made(1 + STOCK);
-        Self { cell, left: STOCK }
-    }
-
-    /// A handle, from the stock.
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
-    #[inline(always)]
-    pub(crate) fn lend(&mut self) -> Lent<T> {
-        if self.left == 0 {
-            self.restock();
-        }
-        self.left -= 1;
-        Lent { cell: self.cell }
-    }
-
-    /// Does not panic, and says so, as [`clone_counted`].
-    #[cold]
-    #[inline(never)]
-    extern "C" fn restock(&mut self) {
-        self.cell.count_made(STOCK);
-        self.left = STOCK;
-    }
-
-    /// How many handles there are beside this one and its stock, while no other thread adds any.
-    #[cfg(test)]
-    pub(crate) fn others(&self) -> u64 {
-        let sum = |word: fn(&Counts) -> &AtomicU64| {
-            self.cell
-                .counts()
-                .fold(0, |sum: u64, cell| sum.wrapping_add(word(cell).load(Ordering::Relaxed)))
-        };
-        let all = sum(|cell| &cell.made).wrapping_sub(sum(|cell| &cell.dropped));
-        all.wrapping_sub(1 + u64::from(self.left))
-    }
-}
-
-impl<T> Lent<T> {
-    /// The end of the handle. It must not be used, or given back, again.
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
-    #[inline(always)]
-    pub(crate) fn give_back(&mut self) {
-        self.cell.count_dropped(1);
-    }
-
-    /// The same handle, which now gives itself back when it is dropped. This one must not be used,
-    /// or given back, again.
-    pub(crate) fn owned(&mut self) -> Pooled<T> {
-        Pooled { cell: self.cell }
-    }
-}
-
-impl<T> Deref for Lent<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.cell.value
-    }
-}
-
-impl<T> fmt::Debug for Lent<T>
-where
-    T: fmt::Debug,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T> From<Pooled<T>> for Supply<T> {
-    fn from(handle: Pooled<T>) -> Self {
-        Self::of(handle.cell)
-    }
-}
-
-impl<T> Clone for Supply<T> {
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        Self::of(self.cell)
-    }
-}
-
-impl<T> Drop for Supply<T> {
-    #[expect(clippy::inline_always, reason = "out of line, it costs as much again")]
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.cell.count_dropped(1 + self.left);
-    }
-}
-
-impl<T> Deref for Supply<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.cell.value
-    }
-}
-
-impl<T> fmt::Debug for Supply<T>
-where
-    T: fmt::Debug,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
 impl<T> fmt::Debug for Pooled<T>
 where
     T: fmt::Debug,
@@ -389,111 +232,13 @@ impl<T> Cell<T> {
     }
 }
 
-impl<T> Pool<T> {
-    /// A pool without slots.
-    pub(crate) const fn new() -> Self {
-        let slots = Slots { used: Vec::new(), free: VecDeque::new(), taken: 0, survivors: 0 };
-        Self { slots: Mutex::new(slots) }
-    }
-
-    /// As [`acquire_pooled`](Self::acquire_pooled), for a handle that can be counted as well.
-    pub(crate) fn acquire(
-        &self,
-        reuse: impl FnMut(&T) -> bool,
-        make: impl FnOnce() -> T,
-    ) -> Slot<T> {
-        Slot::pooled(self.acquire_pooled(reuse, make))
-    }
-
-    /// Gives out a free slot that `reuse` accepts, or a new one of what `make` returns.
-    ///
-    /// `reuse` sets up the value for its next life; when it returns false (the old shape does not
-    /// fit) the slot stays free. A few slots are offered, not all. Neither closure runs under the
-    /// pool's lock; a slot that `reuse` panics over is not offered again. Takes the lock twice, and now and then looks at all slots: O(1) amortised.
-    pub(crate) fn acquire_pooled(
-        &self,
-        mut reuse: impl FnMut(&T) -> bool,
-        make: impl FnOnce() -> T,
-    ) -> Pooled<T> {
-        for _ in 0..OFFERS {
-            // The lock must be free again while `reuse` runs.
-            let Some(cell) = self.slots.lock().take() else { break };
-            if reuse(&cell.value) {
-                return self.give_out(cell);
-            }
-            self.slots.lock().free.push_back(cell);
-        }
-        let cell =
-            Cell { owned: Owned::new(Counts::default), value: make(), shared: Counts::default() };
-        self.give_out(Box::leak(Box::new(cell)))
-    }
-
-    /// A handle to each slot that is in use, in the order in which they were given out.
-    ///
-    /// One whose last handle is being dropped meanwhile may be among them, and then lives on.
-    #[cfg(any(test, feature = "health"))]
-    pub(crate) fn handles(&self) -> Vec<Pooled<T>> {
-        let slots = self.slots.lock();
-        slots.used.iter().filter(|cell| !cell.is_free()).map(|cell| cell.handle()).collect()
-    }
-
-    fn give_out(&self, cell: &'static Cell<T>) -> Pooled<T> {
-        // The handle is made before anyone can sweep the slot.
-        let slot = cell.handle();
-        self.slots.lock().used.push(cell);
-        slot
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        let slots = self.slots.lock();
-        slots.used.len() + slots.free.len()
-    }
-}
-
-impl<T> Slots<T> {
-    fn take(&mut self) -> Option<&'static Cell<T>> {
-        // A sweep looks at every slot, so it must be paid for by as many that were taken. It does not
-        // wait until none is free: those may be ones that fit nobody.
-        let is_due = self.taken >= self.survivors;
-        if is_due || (self.free.is_empty() && self.used.len() <= FEW) {
-            self.sweep();
-        }
-        self.taken += 1;
-        self.free.pop_front()
-    }
-
-    fn sweep(&mut self) {
-        let free = &mut self.free;
-        self.used.retain(|cell| {
-            let is_free = cell.is_free();
-            if is_free {
-                // To the front: what was given back last fits most likely.
-                free.push_front(cell);
-            }
-            !is_free
-        });
-        self.taken = 0;
-        self.survivors = self.used.len();
-    }
-}
-
-/// How many free slots are offered before a new one is made. One that is refused goes to the end
-/// of the line, so that others are offered the next time.
-const OFFERS: usize = 16;
-
-/// How many handles a supply makes at a time. That the counts may wrap does no harm: only their
-/// difference matters.
-const STOCK: u32 = if cfg!(all(test, seawall_loom)) { 1 } else { 1 << 20 };
-
-/// So few slots can be swept at any time.
-const FEW: usize = 16;
-
 #[cfg(test)]
 #[cfg(not(seawall_loom))]
 mod tests {
     use std::thread;
 
+    use super::pool::FEW;
+    use super::supply::STOCK;
     use super::*;
     use crate::sync::owned_cells;
 
