@@ -1,8 +1,9 @@
-//! What can go wrong with a lease.
+//! What can go wrong with a lease, and with work under it.
 
 use std::fmt;
 use std::sync::Arc;
 
+use super::Epoch;
 use crate::error::BoxError;
 
 /// Why a store did not do what it was asked to.
@@ -88,3 +89,44 @@ impl std::error::Error for LeaseError {
         }
     }
 }
+
+/// The work was not done, or not to its end, because this process does not lead.
+///
+/// # Example
+///
+/// ```
+/// use seawall::lease::{InMemory, Leadership};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), seawall::error::InvalidConfig> {
+/// let (leadership, _election) = Leadership::builder().build(InMemory::new())?;
+///
+/// let error = leadership.run_while_leading(async |_| ()).await.unwrap_err();
+/// assert_eq!(error.epoch(), None);
+/// assert_eq!(error.to_string(), "this process does not lead");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NotLeading {
+    pub(super) epoch: Option<Epoch>,
+}
+
+impl NotLeading {
+    /// The term in which the work was begun; none if it was not.
+    #[must_use]
+    pub const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+}
+
+impl fmt::Display for NotLeading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.epoch {
+            Some(epoch) => write!(f, "this process does not lead any more in epoch {epoch}"),
+            None => f.write_str("this process does not lead"),
+        }
+    }
+}
+
+impl std::error::Error for NotLeading {}

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::core::{Core, Moved, Params};
-use super::{Config, Election, Epoch, Lease, LeaseError, Role, Status, Term};
+use super::{Config, Election, Epoch, Lease, LeaseError, NotLeading, Role, Status, Term, Watch};
 use crate::sync::{Arc, Mutex, Waiting};
 use crate::telemetry::{Emitter, Environment, EventKind, Level, Measure};
 use crate::time::{Clock, Instant, Timer};
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) emitter: Emitter,
     /// Who waits for a change of the term.
-    changes: Waiting,
+    pub(super) changes: Waiting,
     /// The election, which waits for something to do.
     pub(super) decisions: Waiting,
 }
@@ -172,7 +172,7 @@ impl Leadership {
     /// Tells of the beginnings and ends of terms, from now on.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        Watch { leadership: self.clone(), seen: None, timer: Timer::idle(), place: None }
+        Watch::new(self.clone())
     }
 
     /// Does `work` for as long as this process leads in its present term, and drops it when the term
@@ -481,124 +481,3 @@ impl Drop for Place<'_> {
         self.line.leave(&mut self.place);
     }
 }
-
-/// Tells of the beginnings and ends of terms. Made by [`Leadership::watch`].
-///
-/// # Example
-///
-/// ```
-/// use seawall::lease::{InMemory, Leadership};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (leadership, election) = Leadership::builder().build(InMemory::new())?;
-/// let mut watch = leadership.watch();
-/// tokio::spawn(election.run());
-///
-/// let term = watch.changed().await.expect("nobody else wants to lead");
-/// assert_eq!(term.epoch().get(), 1);
-///
-/// leadership.release().await;
-/// assert_eq!(watch.changed().await, None);
-/// # Ok(())
-/// # }
-/// ```
-pub struct Watch {
-    leadership: Leadership,
-    /// The epoch of the term that was last told of.
-    seen: Option<Epoch>,
-    timer: Timer,
-    place: Option<u64>,
-}
-
-impl Watch {
-    /// Waits until the term is another one than the last time, and returns it; none when there is
-    /// none. At first, none was told of.
-    ///
-    /// Two terms of this process that follow on each other are told apart by their epochs. It ends
-    /// at the end of a term by the clock, whether or not the election runs.
-    ///
-    /// Once the [`Election`] was dropped, which ends the term, there is no further change, and this
-    /// waits for ever: race it with something that ends, or wait for a term by
-    /// [`Leadership::leading_or_abandoned`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses no change: the next one tells of it.
-    pub async fn changed(&mut self) -> Option<Term> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Term>> {
-        let shared = &*self.leadership.shared;
-        loop {
-            // Before the look: a change in between wakes this one.
-            shared.changes.join(&mut self.place, cx);
-            let term = self.leadership.term();
-            let epoch = term.map(Term::epoch);
-            if epoch != self.seen {
-                shared.changes.leave(&mut self.place);
-                self.timer.reset();
-                self.seen = epoch;
-                return Poll::Ready(term);
-            }
-            let Some(term) = term else { return Poll::Pending };
-            if self.timer.poll_until(term.valid_until, &shared.clock, cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.leadership.shared.changes.leave(&mut self.place);
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("seen", &self.seen).finish_non_exhaustive()
-    }
-}
-
-/// The work was not done, or not to its end, because this process does not lead.
-///
-/// # Example
-///
-/// ```
-/// use seawall::lease::{InMemory, Leadership};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), seawall::error::InvalidConfig> {
-/// let (leadership, _election) = Leadership::builder().build(InMemory::new())?;
-///
-/// let error = leadership.run_while_leading(async |_| ()).await.unwrap_err();
-/// assert_eq!(error.epoch(), None);
-/// assert_eq!(error.to_string(), "this process does not lead");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NotLeading {
-    epoch: Option<Epoch>,
-}
-
-impl NotLeading {
-    /// The term in which the work was begun; none if it was not.
-    #[must_use]
-    pub const fn epoch(&self) -> Option<Epoch> {
-        self.epoch
-    }
-}
-
-impl fmt::Display for NotLeading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.epoch {
-            Some(epoch) => write!(f, "this process does not lead any more in epoch {epoch}"),
-            None => f.write_str("this process does not lead"),
-        }
-    }
-}
-
-impl std::error::Error for NotLeading {}

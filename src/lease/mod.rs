@@ -72,13 +72,15 @@ mod leadership;
 mod memory;
 mod store;
 mod term;
+mod watch;
 
 pub use claim::Claim;
 pub use config::Config;
 pub use election::Election;
 pub use epoch::{Epoch, Fence, Stale};
-pub use error::LeaseError;
-pub use leadership::{Leadership, NotLeading, Watch};
+pub use error::{LeaseError, NotLeading};
+pub use leadership::Leadership;
 pub use memory::{Fault, InMemory};
 pub use store::{Lease, LeaseFuture, Status};
 pub use term::{Role, Term};
+pub use watch::Watch;

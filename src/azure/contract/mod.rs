@@ -86,7 +86,6 @@ mod storage;
 pub use row::{Row, Section};
 
 use std::fmt;
-use std::iter;
 use std::time::{Duration, SystemTime};
 
 use azure_core::Error;
@@ -555,54 +554,6 @@ impl Contract {
     pub fn stack(&self) -> stack::Config {
         (self.table.stack)().name(self.table.name)
     }
-
-    /// The contract as a table, from the first row that is asked to the last.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// for row in seawall::azure::Contract::generic().rows() {
-    ///     println!("{row}");
-    /// }
-    /// ```
-    pub fn rows(&self) -> impl Iterator<Item = Row> + use<> {
-        let this = *self;
-        let answers = this.table.answers.iter().copied().flatten().map(move |row| Row {
-            section: Section::Answers,
-            when: row.to_string(),
-            means: row.means(this.waits_for_busy).into(),
-            executed: Some(row.ran()),
-            why: row.why,
-        });
-        let operations = this.table.operations.iter().copied().flatten().map(move |row| Row {
-            section: Section::Operations,
-            when: row.when.into(),
-            means: match row.safety(this.repeats_versions, this.repeats_inference) {
-                Safety::Idempotent => "idempotent".into(),
-                Safety::Keyed => "keyed".into(),
-                Safety::Unsafe => "unsafe".into(),
-            },
-            executed: None,
-            why: row.why,
-        });
-        let doubts = this.table.doubts.iter().copied().flatten().map(|row| Row {
-            section: Section::Doubts,
-            when: row.when.into(),
-            means: listed(row.statuses),
-            executed: None,
-            why: row.why,
-        });
-        let reasons = this.table.reasons.iter().flat_map(|row| {
-            row.codes.iter().zip(iter::repeat(row)).map(|(code, row)| Row {
-                section: Section::Reasons,
-                when: format!("`{code}`"),
-                means: outcome_in_words(row.outcome),
-                executed: Some(row.executed.name()),
-                why: row.why,
-            })
-        });
-        answers.chain(operations).chain(doubts).chain(reasons)
-    }
 }
 
 /// Judges what a pipeline of the SDK returns: answers of any status, and errors.
@@ -658,20 +609,6 @@ fn code_of(headers: &Headers) -> Option<&str> {
 /// An answer of a service that has no rows for any.
 const fn unknown(status: u16) -> Outcome {
     if status < 400 { Outcome::Success } else { Outcome::Transient }
-}
-
-fn listed(statuses: &[u16]) -> String {
-    if statuses.is_empty() {
-        return "none".into();
-    }
-    statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn outcome_in_words(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Overload { retry_after: Some(wait) } => format!("overload, {wait:?}"),
-        _ => outcome.name().into(),
-    }
 }
 
 static CODE: HeaderName = HeaderName::from_static("x-ms-error-code");

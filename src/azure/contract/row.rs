@@ -1,8 +1,13 @@
 //! A contract as a table for people.
 
 use std::fmt;
+use std::iter;
 
-/// A row of a [`Contract`](super::Contract)'s table.
+use super::Contract;
+use crate::outcome::Outcome;
+use crate::replay::Safety;
+
+/// A row of a [`Contract`]'s table.
 ///
 /// Printed, it is a row of Markdown: when it holds, what it means, whether the call was executed
 /// where that is a question, and why.
@@ -25,7 +30,7 @@ pub struct Row {
     pub(super) why: &'static str,
 }
 
-/// A part of a [`Contract`](super::Contract)'s table.
+/// A part of a [`Contract`]'s table.
 ///
 /// # Example
 ///
@@ -88,5 +93,69 @@ impl fmt::Display for Row {
             write!(f, " {executed} |")?;
         }
         write!(f, " {} |", self.why)
+    }
+}
+
+impl Contract {
+    /// The contract as a table, from the first row that is asked to the last.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// for row in seawall::azure::Contract::generic().rows() {
+    ///     println!("{row}");
+    /// }
+    /// ```
+    pub fn rows(&self) -> impl Iterator<Item = Row> + use<> {
+        let this = *self;
+        let answers = this.table.answers.iter().copied().flatten().map(move |row| Row {
+            section: Section::Answers,
+            when: row.to_string(),
+            means: row.means(this.waits_for_busy).into(),
+            executed: Some(row.ran()),
+            why: row.why,
+        });
+        let operations = this.table.operations.iter().copied().flatten().map(move |row| Row {
+            section: Section::Operations,
+            when: row.when.into(),
+            means: match row.safety(this.repeats_versions, this.repeats_inference) {
+                Safety::Idempotent => "idempotent".into(),
+                Safety::Keyed => "keyed".into(),
+                Safety::Unsafe => "unsafe".into(),
+            },
+            executed: None,
+            why: row.why,
+        });
+        let doubts = this.table.doubts.iter().copied().flatten().map(|row| Row {
+            section: Section::Doubts,
+            when: row.when.into(),
+            means: listed(row.statuses),
+            executed: None,
+            why: row.why,
+        });
+        let reasons = this.table.reasons.iter().flat_map(|row| {
+            row.codes.iter().zip(iter::repeat(row)).map(|(code, row)| Row {
+                section: Section::Reasons,
+                when: format!("`{code}`"),
+                means: outcome_in_words(row.outcome),
+                executed: Some(row.executed.name()),
+                why: row.why,
+            })
+        });
+        answers.chain(operations).chain(doubts).chain(reasons)
+    }
+}
+
+fn listed(statuses: &[u16]) -> String {
+    if statuses.is_empty() {
+        return "none".into();
+    }
+    statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn outcome_in_words(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Overload { retry_after: Some(wait) } => format!("overload, {wait:?}"),
+        _ => outcome.name().into(),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::outcome::Outcome;
 
 /// From Microsoft's pages and the sources of the driver and of the client for .NET, gathered by
 /// hand: status, sub-status, what it says of the account, whether a write may have been executed,
