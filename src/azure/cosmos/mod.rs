@@ -213,7 +213,7 @@ where
     ///
     /// The operation's error; as [`Error::Ambiguous`] if it is a write that may have been executed,
     /// and that was not said to be idempotent. A rejection, which is
-    /// [ambiguous](Rejection::is_ambiguous) if the time of such a write was over.
+    /// [ambiguous](crate::Rejection::is_ambiguous) if the time of such a write was over.
     ///
     /// # Cancel safety
     ///
