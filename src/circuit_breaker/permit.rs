@@ -66,7 +66,7 @@ impl Permit {
         let Shared { family, .. } = &*shared;
         let is_failure = thread::panicking() || context::is_cut() || self.ticket.is_slow(&**family);
         let outcome = if is_failure { Outcome::Transient } else { Outcome::Neutral };
-        shared.exit(self.ticket, outcome);
+        shared.exit_slowly(self.ticket, outcome);
     }
 }
 

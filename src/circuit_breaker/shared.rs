@@ -123,7 +123,7 @@ impl Shared {
 
     /// Ends a call that may have changed something, and tells of it.
     #[inline(never)]
-    fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
+    pub(super) fn exit_slowly(&self, ticket: Ticket, outcome: Outcome) {
         let Exited { moved, paused } = self.core.exit_slowly(ticket, outcome, &*self.family);
         self.tell(moved);
         if let Some(wait) = paused {

@@ -75,6 +75,11 @@ impl Driver {
         self.lanes.of(nanos, self)
     }
 
+    #[cfg(test)]
+    pub(super) fn has_lane(&self, nanos: u64) -> bool {
+        self.lanes.has(nanos)
+    }
+
     /// Adds a timer with a deadline of its own. Returns its number in the [queue](Self::queue);
     /// none if there is no thread to fire it.
     pub(super) fn arm(&'static self, deadline: Instant, waker: Waker) -> Option<u64> {

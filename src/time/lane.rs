@@ -58,6 +58,11 @@ impl Lanes {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn has(&self, nanos: u64) -> bool {
+        self.find(nanos).is_ok()
+    }
+
     /// Moves the wakers of all that is due into `due`. Returns the first deadline left.
     pub(super) fn expire(&self, now: Instant, due: &mut Vec<Waker>) -> Option<Instant> {
         self.list.lock().iter().filter_map(|lane| lane.expire(now, due)).min()

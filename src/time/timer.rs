@@ -64,6 +64,21 @@ impl Timer {
         }
     }
 
+    /// Makes room for timers that wait for so many nanoseconds, so that the first of them need not.
+    /// Takes a lock and allocates: for when a policy is built or its setting changes.
+    pub(crate) fn prepare(nanos: u64, clock: &Clock) {
+        // Who waits for ever is in no lane.
+        if matches!(clock.source(), Source::System) && nanos != u64::MAX {
+            DRIVER.lane(nanos);
+        }
+    }
+
+    /// Whether there is room for them.
+    #[cfg(test)]
+    pub(crate) fn is_prepared(nanos: u64) -> bool {
+        DRIVER.has_lane(nanos)
+    }
+
     /// Waits for so many nanoseconds, from the first poll on.
     ///
     /// When that has passed the timer is idle again, and a further poll starts it anew.

@@ -391,6 +391,20 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_makes_room_for_its_calls_before_they_come() {
+        let (first, second) =
+            (Duration::from_nanos(7_777_777_701), Duration::from_nanos(7_777_777_702));
+        let timeout = Timeout::new(first).unwrap();
+        assert!(Timer::is_prepared(nanos(first)) && !Timer::is_prepared(nanos(second)));
+
+        timeout.reload(&Timeout::builder().after(second)).unwrap();
+        assert!(Timer::is_prepared(nanos(second)));
+
+        after(7_777_777, &Clock::manual());
+        assert!(!Timer::is_prepared(nanos(Duration::from_secs(7_777_777))));
+    }
+
+    #[test]
     fn what_is_around_a_call_is_small() {
         let around = size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>();
 

@@ -103,7 +103,7 @@ use crate::error::{Error, InvalidConfig, Reject, intern};
 use crate::slot::{Pool, Supply};
 use crate::sync::{AtomicU64, Ordering};
 use crate::telemetry::{Emitter, Environment, EventKind};
-use crate::time::{Clock, Instant, nanos};
+use crate::time::{Clock, Instant, Timer, nanos};
 
 /// Ends calls that take too long.
 ///
@@ -182,7 +182,9 @@ impl Timeout {
             emitter: Emitter::new("timeout", name, environment),
             after_nanos: AtomicU64::new(nanos(after)),
         };
-        Self { shared: POOL.acquire_pooled(reuse, make).into() }
+        let shared = POOL.acquire_pooled(reuse, make);
+        Timer::prepare(nanos(after), &shared.clock);
+        Self { shared: shared.into() }
     }
 
     /// A layer that puts this timeout around a service.
@@ -308,6 +310,7 @@ impl Timeout {
         if intern(&config.name) != self.name() {
             return Err(InvalidConfig::new("name", "the one it was built with"));
         }
+        Timer::prepare(nanos(after), &self.shared.clock);
         // Relaxed: nothing else is published with it.
         self.shared.after_nanos.store(nanos(after), Ordering::Relaxed);
         self.shared.emitter.emit(EventKind::Reloaded);
